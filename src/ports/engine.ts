@@ -1,0 +1,28 @@
+/** GitOps engines: who applies the user's manifests, whether it has, and how it is asked to look again. */
+import type { JsonObject, KubeObject, ObjectRef } from "../core/kube_object.ts";
+
+/** "pending": not applied yet; "failed": the engine says it could not; "suspended": it was told not to. */
+export interface AppliedView {
+  readonly type: "applied" | "pending" | "failed" | "suspended";
+  readonly message: string;
+}
+
+export interface EngineAdapter {
+  readonly id: "self" | "flux" | "argocd";
+  /** Whether the agent applies the release unit itself. */
+  readonly applies: boolean;
+  /** The engine object that owns a live target, from its labels and annotations; null when it is not this engine's. */
+  readonly owner: (target: KubeObject) => readonly ObjectRef[] | null;
+  /** @param owners the live objects of `owner`; those that do not exist are left out */
+  readonly applied: (commit: string, owners: readonly KubeObject[]) => AppliedView;
+  /** Merge patches that make the engine look at the tip at once. `token` is new each time. */
+  readonly refresh: (owners: readonly ObjectRef[], token: string) => readonly { readonly ref: ObjectRef; readonly patch: JsonObject }[];
+  /** Merge patch on the live target that keeps the engine from starting unanalysed pods, marked with the rollout's id; null: none is needed. */
+  readonly fence: (rollout: string) => JsonObject | null;
+  /** Merge patch that takes our fence off. */
+  readonly unfence: () => JsonObject | null;
+  /** The id in the fence mark of a live target, or null. */
+  readonly fencedBy: (target: KubeObject) => string | null;
+  /** Whether a fence mark was put by us (true), by someone else (false), or there is none (null). */
+  readonly ours: (target: KubeObject) => boolean | null;
+}
