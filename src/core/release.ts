@@ -19,8 +19,15 @@ export interface TrackedConfig {
   readonly kind: "ConfigMap" | "Secret";
   readonly name: string;
   readonly optional: boolean;
-  /** The declaring manifest (for Secrets possibly a SealedSecret or ExternalSecret), or null. */
+  /** The declaring manifest (for Secrets possibly a SealedSecret or ExternalSecret), or null. Never in a lock for Secrets. */
   readonly declared: KubeObject | null;
+  /** Digest of the declared content; null when it is not in Git. */
+  readonly digest: string | null;
+}
+
+/** A declared config as the release unit tracks it. */
+export function trackedConfig(named: ConfigName, declared: KubeObject | null): TrackedConfig {
+  return { ...named, declared, digest: declared === null ? null : digestOf(contentOf(declared)) };
 }
 
 export interface Release {
@@ -107,7 +114,11 @@ function contentOf(declared: KubeObject | null): Json {
 export function revisionOf(unit: Pick<Release, "target" | "configs">): string {
   return digestOf({
     template: podTemplateOf(unit.target),
-    configs: unit.configs.map((config) => ({ kind: config.kind, name: config.name, content: contentOf(config.declared) })),
+    configs: unit.configs.map(({ kind, name, declared, digest }) => ({
+      kind,
+      name,
+      content: declared === null ? digest : digestOf(contentOf(declared)),
+    })),
   });
 }
 
@@ -119,7 +130,7 @@ export function releaseOf(
   options: { readonly scaler: KubeObject | null; readonly tracking: boolean },
 ): Release {
   const configs = options.tracking
-    ? configNamesOf(podTemplateOf(target)).map((named) => ({ ...named, declared: find(named.kind, named.name) }))
+    ? configNamesOf(podTemplateOf(target)).map((named) => trackedConfig(named, find(named.kind, named.name)))
     : [];
   return {
     revision: revisionOf({ target, configs }),
