@@ -8,6 +8,8 @@ export interface WorkloadView {
   readonly ready: number;
   /** Pods of the newest template. */
   readonly updated: number;
+  /** Available pods of any template. */
+  readonly available: number;
   /** Pods of older templates that still run. */
   readonly old: number;
   /** The controller has seen the newest generation. */
@@ -28,6 +30,7 @@ export const NO_WORKLOAD: WorkloadView = {
   replicas: 0,
   ready: 0,
   updated: 0,
+  available: 0,
   old: 0,
   observed: true,
   failed: null,

@@ -1,0 +1,62 @@
+/** What is to be done now. Every action can be repeated; the shell performs them in order and stops at a failure. */
+import type { Severity, WebhookType } from "./canary.ts";
+import type { Decision, Lock } from "./decision.ts";
+import type { Release } from "./release.ts";
+import type { Routes } from "./routes.ts";
+
+export type Action =
+  /** Config copies, primary workload and its scaler, as the lock has them. `replicas` only where none is set. */
+  | { readonly type: "apply-primary"; readonly lock: Lock; readonly floor: number | null; readonly replicas: number }
+  /** Apex, -primary and -canary Services. */
+  | { readonly type: "apply-services"; readonly apex: "primary" | "target" }
+  /** Engine `self` only: the release unit's own manifests, without replicas. */
+  | { readonly type: "apply-target"; readonly release: Release }
+  | { readonly type: "scale-target"; readonly replicas: number }
+  | { readonly type: "scale-primary"; readonly replicas: number }
+  /** Keeps the primary's scaler from going below a number while a rollout runs; null lets it go. */
+  | { readonly type: "floor-primary"; readonly floor: number | null }
+  | { readonly type: "route"; readonly routes: Routes }
+  | { readonly type: "fence"; readonly rollout: string }
+  | { readonly type: "unfence" }
+  | { readonly type: "refresh-engine" }
+  | { readonly type: "submit"; readonly decision: Decision }
+  | { readonly type: "withdraw"; readonly decision: string }
+  /** Hooks with effects whose answer decides nothing (post-rollout). */
+  | { readonly type: "call-hooks"; readonly hooks: WebhookType; readonly phase: string }
+  /** Routes back to how they were without us, then our derived objects away, in this order. */
+  | { readonly type: "remove-derived"; readonly restoreRoutes: boolean }
+  | { readonly type: "announce"; readonly announcement: Announcement }
+  | { readonly type: "wake"; readonly at: number };
+
+export type AnnouncementKind =
+  | "initialised"
+  | "started"
+  | "restarted"
+  | "waiting"
+  | "advanced"
+  | "check-failed"
+  | "rolling-back"
+  | "promoting"
+  | "succeeded"
+  | "failed"
+  | "held"
+  | "cancelled"
+  | "stalled"
+  | "resumed"
+  | "git-pending"
+  | "decided"
+  | "removed";
+
+export interface Announcement {
+  /** Stable: run, phase and kind; a repeat after a crash carries it again. */
+  readonly id: string;
+  readonly kind: AnnouncementKind;
+  readonly severity: Severity;
+  readonly message: string;
+  /** Also sent to notifiers (Flagger alerts), not only to events and logs. */
+  readonly alert: boolean;
+  readonly revision: string;
+  readonly weight: number;
+  /** The metric values or hook replies behind it. */
+  readonly details: Readonly<Record<string, string | number>>;
+}
