@@ -3,7 +3,7 @@
  * test can take the server down (connections are refused) and up again under the same address.
  */
 
-/** Answers one request. `signal` fires when the client went away. */
+/** Answers one request. */
 export type Handler = (request: Request) => Response | Promise<Response>;
 
 export interface LoopbackServer {

@@ -51,7 +51,7 @@ export function startMetricsServer(options: MetricsServerOptions): MetricsServer
   let [fault, slowMs]: [MetricsFault, number] = ["none", SLOW_MS];
   const server: LoopbackServer = serveLoopback(async (request) => {
     if (fault === "slow") {
-      await clock.sleep(slowMs, AbortSignal.any([request.signal, end.signal])).catch(() => {});
+      await clock.sleep(slowMs, end.signal).catch(() => {});
     }
     return faulty(fault) ?? await answerQuery(request, store, clock.now());
   });
