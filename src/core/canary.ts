@@ -79,8 +79,7 @@ export interface Metadata {
 }
 
 /** One form of a string match, as Istio writes it. */
-export type StringMatch =
-  | { readonly type: "exact" | "prefix" | "suffix" | "regex"; readonly value: string };
+export type StringMatch = { readonly type: "exact" | "prefix" | "suffix" | "regex"; readonly value: string };
 
 /** Istio's HTTPMatchRequest; absent parts match everything. Names of headers in lower case, sorted. */
 export interface HttpMatch {
@@ -125,7 +124,9 @@ export interface ServiceSpec {
   /** Istio's TrafficPolicy as written, or null. */
   readonly trafficPolicy: JsonObject | null;
   readonly match: readonly HttpMatch[];
-  readonly rewrite: { readonly uri: string | null; readonly authority: string | null; readonly type: string | null } | null;
+  readonly rewrite:
+    | { readonly uri: string | null; readonly authority: string | null; readonly type: string | null }
+    | null;
   readonly retries: {
     readonly attempts: number;
     readonly perTryTimeout: string | null;

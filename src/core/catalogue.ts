@@ -42,7 +42,12 @@ export type CatalogueEntry =
     readonly configs: readonly Manifest[];
     readonly warnings: readonly Complaint[];
   }
-  | { readonly type: "broken"; readonly id: CanaryId; readonly file: string; readonly complaints: readonly Complaint[] };
+  | {
+    readonly type: "broken";
+    readonly id: CanaryId;
+    readonly file: string;
+    readonly complaints: readonly Complaint[];
+  };
 
 /**
  * `unknown` lists files that did not parse: a canary last seen in one of them is not removed, it is unknown.

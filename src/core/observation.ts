@@ -72,6 +72,12 @@ export interface ClusterFacts {
   readonly clusterName: string;
   readonly target: WorkloadView;
   readonly primary: WorkloadView;
+  /** A field that the lock has is missing or changed on the live primary. */
+  readonly primaryDrifted: boolean;
+  /** Engine `self`: the agent applies the release unit. */
+  readonly engineApplies: boolean;
+  /** Revision that the agent applied to the live target (engine `self`), or null. */
+  readonly targetRevision: string | null;
   readonly routes: RoutesView;
   /** What the apex Service selects. */
   readonly apex: "primary" | "target" | "absent";
@@ -100,6 +106,4 @@ export interface Observation {
   readonly answers: Answers;
   /** What became of `state.decision`; "withdrawn": taken back before it landed. */
   readonly decision: DecisionOutcome | { readonly type: "withdrawn" } | null;
-  /** No writes at all (`mode: observe`). */
-  readonly observeOnly: boolean;
 }

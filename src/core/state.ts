@@ -53,7 +53,8 @@ export type Stage =
   | "gate"
   | "capacity"
   | "routing"
-  | "check";
+  | "check"
+  | "promotion-gate";
 
 /** What a rollout is to end as, once its traffic is back. */
 export type RollbackCause = "failed" | "held" | "cancelled" | "superseded";
@@ -118,6 +119,10 @@ export interface State {
   readonly epoch: number;
   readonly phase: Phase;
   readonly phaseSince: number;
+  /** The last spec that was read without an error, so that a removed or broken Canary can still be looked after. */
+  readonly canary: Canary | null;
+  /** `spec.suspend` as last read. */
+  readonly suspended: boolean;
   /** The lock as remembered; null before the first. */
   readonly lock: Lock | null;
   /** The lock before it, for a rollback that is asked for. */
@@ -146,8 +151,6 @@ export interface State {
   readonly primaryCookie: string | null;
   /** A person said: this cluster may write. */
   readonly adopted: boolean;
-  /** Replicas that the primary is to have when it is made and no scaler says. */
-  readonly replicas: number;
   /** Earliest time of the next revert of a quarantined revision that was pushed again. */
   readonly revertNotBefore: number;
   /** Messages announced once, by key, so that a wait is told once. */
@@ -161,6 +164,8 @@ export function newState(id: CanaryId, now: number): State {
     epoch: 0,
     phase: "new",
     phaseSince: now,
+    canary: null,
+    suspended: false,
     lock: null,
     previousLock: null,
     withdrawn: [],
@@ -177,7 +182,6 @@ export function newState(id: CanaryId, now: number): State {
     previousCookie: null,
     primaryCookie: null,
     adopted: false,
-    replicas: 1,
     revertNotBefore: 0,
     told: [],
   };

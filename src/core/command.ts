@@ -1,0 +1,247 @@
+/** What a person asks of a canary, bound to revision and gate. A command that does not apply is refused with why. */
+import { type Approval, type Gate, lockDigest } from "./decision.ts";
+import { makeDecision, runId } from "./locks.ts";
+import type { Observation } from "./observation.ts";
+import type { Run, State } from "./state.ts";
+import { announce, type Turn } from "./turn.ts";
+import type { Action } from "./action.ts";
+
+export interface Command {
+  readonly type: "approve" | "reject" | "pause" | "resume" | "retry" | "rollback" | "adopt";
+  readonly by: string;
+  readonly reason: string;
+  /** Revision the person looked at; approve and reject must name it. */
+  readonly revision: string | null;
+  readonly gate: Gate | null;
+}
+
+export type CommandResult =
+  | { readonly type: "done"; readonly state: State; readonly actions: readonly Action[]; readonly message: string }
+  | { readonly type: "refused"; readonly reason: string };
+
+/** The gate that a canary waits at, or null. */
+export function waitsAtGate(state: State): Gate | null {
+  const { run } = state;
+  if (run === null || state.waitsFor === null) return null;
+  if (state.phase === "waiting") return "confirm-rollout";
+  if (state.phase === "waiting-promotion") return "confirm-promotion";
+  if (state.phase !== "progressing") return null;
+  const waiting = state.waitsFor.startsWith("Canary traffic increase");
+  return waiting ? "confirm-traffic-increase" : null;
+}
+
+const refused = (reason: string): CommandResult => ({ type: "refused", reason });
+
+export function applyCommand(state: State, command: Command, seen: Observation, now: number): CommandResult {
+  switch (command.type) {
+    case "approve":
+    case "reject":
+      return atGate(state, command, now);
+    case "pause":
+      if (state.paused !== null) return refused(`It is paused already, by ${state.paused.by}.`);
+      return done({ ...state, paused: { by: command.by, at: now, reason: command.reason } }, "Paused.");
+    case "resume":
+      if (state.paused === null) return refused("It is not paused.");
+      return done({ ...state, paused: null, told: [] }, "Resumed.");
+    case "retry":
+      return retry(state, command, seen, now);
+    case "rollback":
+      return rollback(state, command, seen, now);
+    case "adopt":
+      if (state.adopted) return refused("It is adopted already.");
+      return done({ ...state, adopted: true, stalled: null, told: [] }, "Adopted: this cluster may write.");
+  }
+}
+
+function done(state: State, message: string, actions: readonly Action[] = []): CommandResult {
+  return { type: "done", state, message, actions };
+}
+
+function atGate(state: State, command: Command, now: number): CommandResult {
+  const gate = waitsAtGate(state);
+  const { run } = state;
+  if (gate === null || run === null) return refused(`It does not wait for an approval: its phase is "${state.phase}".`);
+  if (command.revision === null) return refused("Name the revision that is meant.");
+  if (command.revision !== run.release.revision) {
+    return refused(`It waits for revision ${run.release.revision}, not for ${command.revision}.`);
+  }
+  if (command.gate !== null && command.gate !== gate) {
+    return refused(`It waits at "${gate}", not at "${command.gate}".`);
+  }
+  if (run.openGates.includes(gate)) return refused(`"${gate}" is approved already.`);
+  const verdict = command.type === "approve" ? "approved" : "rejected";
+  const approval: Approval = {
+    gate,
+    revision: command.revision,
+    by: command.by,
+    at: now,
+    verdict,
+    reason: command.reason,
+  };
+  const approvals = [...run.approvals, approval].slice(-50);
+  if (verdict === "approved") {
+    const next: Run = {
+      ...run,
+      approvals,
+      openGates: [...run.openGates, gate],
+      stage: stageAfter(gate, run),
+      nextCheckAt: now,
+    };
+    return done({ ...state, run: next }, `Approved "${gate}" for revision ${command.revision}.`);
+  }
+  const why = `Rejected by ${command.by}${command.reason === "" ? "" : `: ${command.reason}`}`;
+  return done(
+    turnedBack({ ...state, run: { ...run, approvals } }, why, now),
+    `Rejected "${gate}" for revision ${command.revision}.`,
+  );
+}
+
+/** An approval goes on from the gate, not from another round of checks. */
+function stageAfter(gate: Gate, run: Run): Run["stage"] {
+  switch (gate) {
+    case "confirm-rollout":
+      return run.stage;
+    case "confirm-traffic-increase":
+      return "gate";
+    case "confirm-promotion":
+      return "promotion-gate";
+  }
+}
+
+function turnedBack(state: State, reason: string, now: number): State {
+  const { run } = state;
+  if (run === null) return state;
+  const next = { ...run, weight: 0, mirror: false, routedAt: null, rollback: { cause: "failed" as const, reason } };
+  return { ...state, phase: "rolling-back", phaseSince: now, waitsFor: null, paused: null, run: next };
+}
+
+function retry(state: State, command: Command, seen: Observation, now: number): CommandResult {
+  const revision = seen.git.candidate?.revision ?? null;
+  if (state.held !== null) {
+    return done({ ...state, held: null, told: [], waitsFor: null }, "The held revision starts again.");
+  }
+  if (revision === null) return refused("Nothing to retry: Git declares no candidate.");
+  if (state.quarantined.includes(revision)) {
+    const quarantined = state.quarantined.filter((known) => known !== revision);
+    return done(
+      { ...state, quarantined, stalled: null, told: [] },
+      `Revision ${revision} is no longer quarantined here.`,
+    );
+  }
+  const listed = seen.git.status.type === "read" &&
+    seen.git.status.value.quarantine.some((entry) => entry.revision === revision);
+  const about = command.revision ?? revision;
+  const lock = state.lock;
+  if (!listed || lock === null || state.phase !== "idle") {
+    return refused(`Nothing to retry: revision ${about} is neither held nor quarantined.`);
+  }
+  const canary = seen.git.canary ?? state.canary;
+  if (canary === null || seen.git.candidate === null) return refused("The Canary cannot be read.");
+  const turn: Turn = { canary, state, seen, now };
+  const decision = makeDecision(turn, {
+    kind: "record",
+    run: runId(state, revision, now),
+    release: seen.git.candidate,
+    lock,
+    lift: revision,
+    reason: `${command.by} lifted the quarantine of ${revision}.`,
+  });
+  return done({ ...state, decision, phase: "reverting", phaseSince: now, stalled: null, told: [] }, decision.reason, [{
+    type: "submit",
+    decision,
+  }]);
+}
+
+function rollback(state: State, command: Command, seen: Observation, now: number): CommandResult {
+  const reason = `Rolled back by ${command.by}${command.reason === "" ? "" : `: ${command.reason}`}`;
+  switch (state.phase) {
+    case "waiting":
+    case "starting":
+    case "progressing":
+    case "waiting-promotion":
+    case "pushing":
+      return done(turnedBack(state, reason, now), "Traffic goes back; the candidate is reverted.");
+    case "promoting":
+    case "finalising":
+      return rollbackPromotion(state, reason, now);
+    case "idle":
+      return rollbackIdle(state, reason, { seen, now });
+    case "new":
+    case "initialising":
+    case "rolling-back":
+    case "reverting":
+    case "restoring":
+    case "handing-back":
+    case "released":
+      return refused(`Nothing to roll back: its phase is "${state.phase}".`);
+  }
+}
+
+function rollbackPromotion(state: State, reason: string, now: number): CommandResult {
+  const { run, lock } = state;
+  if (run === null || lock === null || run.previous === null) {
+    return refused("The lock before this promotion is not known.");
+  }
+  const next = { ...run, stageSince: now, rollback: { cause: "failed" as const, reason } };
+  const withdrawn = [...state.withdrawn, lockDigest(lock)].slice(-10);
+  const restored: State = {
+    ...state,
+    lock: run.previous,
+    withdrawn,
+    run: next,
+    phase: "restoring",
+    phaseSince: now,
+    waitsFor: null,
+  };
+  return done(restored, "The previous release is applied again; the promotion is withdrawn.");
+}
+
+function rollbackIdle(
+  state: State,
+  reason: string,
+  at: { readonly seen: Observation; readonly now: number },
+): CommandResult {
+  const { lock, previousLock } = state;
+  const canary = at.seen.git.canary ?? state.canary;
+  if (lock === null || previousLock === null || canary === null) {
+    return refused("No earlier lock is known to roll back to.");
+  }
+  if (lockDigest(lock) === lockDigest(previousLock)) return refused("The earlier lock is what users are on.");
+  const turn: Turn = { canary, state, seen: at.seen, now: at.now };
+  const decision = makeDecision(turn, {
+    kind: "rollback",
+    run: runId(state, `${lock.release.revision}/rollback`, at.now),
+    release: lock.release,
+    lock: previousLock,
+    manifests: previousLock.release,
+    quarantine: { release: lock.release, reason },
+    reason,
+  });
+  const withdrawn = [...state.withdrawn.filter((known) => known !== lockDigest(previousLock)), lockDigest(lock)].slice(
+    -10,
+  );
+  const next: State = {
+    ...state,
+    lock: previousLock,
+    previousLock: null,
+    withdrawn,
+    decision,
+    phase: "reverting",
+    phaseSince: at.now,
+    waitsFor: null,
+    last: {
+      run: decision.id,
+      revision: lock.release.revision,
+      images: lock.release.images,
+      outcome: "rolled-back",
+      reason,
+      at: at.now,
+    },
+  };
+  const told = announce({ ...turn, state: next }, "rolling-back", reason, { severity: "warn", alert: true });
+  return done(next, "The previous release is applied at once and committed.", [
+    { type: "apply-primary", lock: previousLock, floor: null, replicas: Math.max(1, at.seen.cluster.primary.replicas) },
+    { type: "submit", decision },
+    told,
+  ]);
+}

@@ -1,0 +1,197 @@
+/**
+ * From nothing to a primary that serves: make before break. The user's workload is not touched before the primary is
+ * ready, the apex has moved, that was observed, and (except on a foreign cluster's lock) the first lock is in Git.
+ */
+import type { Action } from "../action.ts";
+import type { Lock } from "../decision.ts";
+import type { Release } from "../release.ts";
+import { announcement } from "./words.ts";
+import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
+import { newRun } from "../runs.ts";
+import { routeActions, routesObserved, settleLeftMs, steadyRoutes, targetToZero } from "../traffic.ts";
+import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
+import { enoughReady } from "../capacity.ts";
+
+/** Decides what the first lock is made from, or says what is missing. */
+export function stepNew(turn: Turn): Step {
+  const { seen, state, canary } = turn;
+  const { git, cluster } = seen;
+  if (git.presence !== "declared" || git.candidate === null) {
+    return waitAndTell(turn, "stalled", git.complaint ?? "The Canary is not declared in Git.");
+  }
+  if (cluster.blocked !== null) return waitAndTell(turn, "stalled", cluster.blocked, { severity: "warn", alert: true });
+  if (git.lock.type === "broken") {
+    return waitAndTell(turn, "stalled", git.lock.reason, { severity: "warn", alert: true });
+  }
+  if (git.lock.type === "read") return fromLock(turn, git.lock.value, git.candidate);
+  if (cluster.primary.exists && !state.adopted) {
+    const what =
+      `A primary "${canary.target.name}-primary" runs, but no lock is in Git or remembered here; run "serin adopt" to start from what serves now.`;
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
+  }
+  if (cluster.target.exists && cluster.applied.type !== "applied") {
+    return waitAndTell(turn, "waiting", `The first release is not applied yet: ${cluster.applied.message}`);
+  }
+  if (state.suspended || state.paused !== null) {
+    return waitAndTell(turn, "waiting", "Suspended before its first start.");
+  }
+  const run = newRun(turn, git.candidate, { stage: "comparing", replicas: firstReplicas(turn) });
+  return enter(turn, "initialising", { run });
+}
+
+function firstReplicas(turn: Turn): number {
+  const { cluster } = turn.seen;
+  return Math.max(1, cluster.target.replicas, cluster.primary.replicas, cluster.declaredReplicas);
+}
+
+/** A lock is in Git and nothing is remembered: a rebuilt cluster, or only the state was lost. */
+function fromLock(turn: Turn, lock: Lock, candidate: Release): Step {
+  const { cluster } = turn.seen;
+  const patch = remember(turn.state, lock);
+  const primaryIsLock = cluster.primary.exists && cluster.primary.revision === lock.release.revision;
+  if (primaryIsLock && cluster.routes.weight === 0 && cluster.apex === "primary") return enter(turn, "idle", patch);
+  const running = { stage: "scaling" as const, replicas: firstReplicas(turn) };
+  const run = { ...newRun(turn, lock.release, running), rendered: { primary: lock.primary, configs: lock.configs } };
+  const inFlightPromotion = cluster.apex === "primary" && candidate.revision === lock.release.revision &&
+    (cluster.routes.weight > 0 || cluster.primary.exists);
+  if (inFlightPromotion) {
+    return enter(turn, "promoting", {
+      ...patch,
+      run: { ...run, weight: cluster.routes.weight, mirror: cluster.routes.mirror },
+    });
+  }
+  if (cluster.apex === "primary" && cluster.primary.exists) return enter(turn, "idle", patch);
+  return enter(turn, "initialising", { ...patch, run });
+}
+
+export function stepInitialising(turn: RunTurn): Step {
+  switch (turn.run.stage) {
+    case "comparing":
+      return compare(turn);
+    case "scaling":
+      return bringUp(turn);
+    case "routing":
+      return moveApex(turn);
+    default:
+      return release(turn);
+  }
+}
+
+/** The first lock is what the live target serves: the candidate where they agree, else what runs. */
+function compare(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const answer = seen.answers.comparison;
+  if (answer === null) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
+  if (answer.difference !== null) {
+    const live = seen.cluster.liveRelease;
+    if (live !== null && run.release.revision !== live.revision) {
+      return advance(turn, "comparing", { release: live }, [
+        announce(
+          turn,
+          "stalled",
+          `What runs is not what Git declares (${answer.difference}): the first lock is what runs.`,
+        ),
+      ]);
+    }
+    const at = now + run.canary.analysis.intervalMs;
+    const what = `The primary that would be made differs from the live target: ${answer.difference}`;
+    const waiting = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions: [wakeAt(at)] });
+    return { ...waiting, state: { ...waiting.state, run: { ...run, nextCheckAt: at } } };
+  }
+  const id = decisionId(run.id, "initialise");
+  const lock = makeLock(turn, run.release, answer, id);
+  const reason = "First start: the release that serves is the first lock.";
+  const decision = makeDecision(turn, { kind: "initialise", run: run.id, release: run.release, lock, reason });
+  const rendered = { primary: answer.primary, configs: answer.configs };
+  const next = advance(turn, "scaling", { rendered, digests: answer.digests });
+  return {
+    state: { ...next.state, ...remember(turn.state, lock), previousLock: null, decision },
+    actions: [{ type: "submit", decision }, ...next.actions],
+  };
+}
+
+function bringUp(turn: RunTurn): Step {
+  const { run, seen, state, canary } = turn;
+  const { primary, apex } = seen.cluster;
+  const { lock } = state;
+  if (lock === null) return advance(turn, "comparing");
+  const actions: Action[] = [];
+  if (!seen.cluster.servicesReady) {
+    actions.push({ type: "apply-services", apex: apex === "primary" ? "primary" : "target" });
+  }
+  if (!primary.exists || primary.revision !== lock.release.revision || seen.cluster.primaryDrifted) {
+    actions.push({ type: "apply-primary", lock, floor: null, replicas: run.primaryReplicas });
+  } else if (primary.replicas === 0) actions.push({ type: "scale-primary", replicas: run.primaryReplicas });
+  const wanted = Math.max(primary.replicas, 1);
+  const ready = primary.exists && primary.revision === lock.release.revision && primary.observed &&
+    enoughReady(primary.ready, wanted, canary.analysis.primaryReadyPercent);
+  if (ready && actions.length === 0) return advance(turn, "routing");
+  if (primary.failed !== null) {
+    const what = `The primary does not get ready: ${primary.failed}. Nothing of the user's was touched.`;
+    return waitAndTell(turn, "stalled", what, { severity: "error", alert: true, actions });
+  }
+  return {
+    state: { ...state, waitsFor: `Waits for the primary: ${primary.ready} of ${wanted} pods are ready.` },
+    actions,
+  };
+}
+
+function moveApex(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const routes = steadyRoutes(turn);
+  const actions: Action[] = [];
+  if (seen.cluster.apex !== "primary" || !seen.cluster.servicesReady) {
+    actions.push({ type: "apply-services", apex: "primary" });
+  }
+  actions.push(...routeActions(turn, routes));
+  if (actions.length > 0) {
+    return keep(turn, { routedAt: null }, actions, { waitsFor: "Moves the apex to the primary." });
+  }
+  if (!routesObserved(turn, routes)) {
+    const { reason } = seen.cluster.routes;
+    return keep(turn, { routedAt: null }, [], {
+      waitsFor: `Waits for the route to be accepted${reason === null ? "" : `: ${reason}`}.`,
+    });
+  }
+  const routedAt = run.routedAt ?? now;
+  const left = settleLeftMs({ ...turn, run: { ...run, routedAt } });
+  if (left > 0) return keep(turn, { routedAt }, [wakeAt(now + left)], { waitsFor: "Lets proxies follow." });
+  return advance(turn, "check", { routedAt });
+}
+
+/** The lock is in Git, or belongs to another cluster and stays as it is; only then the target goes to zero. */
+function release(turn: RunTurn): Step {
+  const { state, seen, canary } = turn;
+  const { decision } = state;
+  if (decision !== null) {
+    const outcome = seen.decision;
+    if (outcome === null || outcome.type === "withdrawn") {
+      return { state: { ...state, waitsFor: "Writes the first lock." }, actions: [{ type: "submit", decision }] };
+    }
+    if (outcome.type === "pending") {
+      const what = outcome.reason === null
+        ? "Writes the first lock."
+        : `The first lock is not in Git yet: ${outcome.reason}`;
+      return outcome.reason === null
+        ? { state: { ...state, waitsFor: what }, actions: [] }
+        : waitAndTell(turn, "git-pending", what, { severity: "warn", alert: true });
+    }
+    if (outcome.type === "impossible") {
+      const what = `The first lock cannot be written: ${outcome.reason}`;
+      return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
+    }
+  }
+  const zero = targetToZero(turn);
+  if (zero.length > 0) return { state: { ...state, waitsFor: "Scales the target down." }, actions: zero };
+  const told = announce(turn, "initialised", announcement.initialised(canary), { alert: true });
+  const { run } = turn;
+  const last = {
+    run: run.id,
+    revision: run.release.revision,
+    images: run.release.images,
+    outcome: "initialised" as const,
+    reason: announcement.initialised(canary),
+    at: turn.now,
+  };
+  return enter(turn, "idle", { run: null, decision: null, last }, [told]);
+}

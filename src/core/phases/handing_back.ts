@@ -1,0 +1,93 @@
+/**
+ * The Canary was removed from Git. The target serves again before anything that was derived goes; a Canary without
+ * `revertOnDeletion` leaves the primary in place and says so. Removal never causes an outage.
+ */
+import { enoughReady } from "../capacity.ts";
+import { newRun } from "../runs.ts";
+import { repairActions, routeActions, steadyRoutes, unfenceActions } from "../traffic.ts";
+import { announce, enter, type RunTurn, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
+
+export function stepHandingBack(turn: Turn): Step {
+  const { seen, canary } = turn;
+  const { cluster, git } = seen;
+  if (git.presence === "declared") return enter(turn, "idle", { run: null });
+  if (git.presence !== "removed") {
+    return waitAndTell(turn, "stalled", "The Canary's file cannot be read: nothing is handed back.");
+  }
+  if (!canary.revertOnDeletion) {
+    const what =
+      `The Canary is gone from Git: the primary "${canary.target.name}-primary" stays in place and serves, since revertOnDeletion is false.`;
+    return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { severity: "warn", alert: true })]);
+  }
+  if (!cluster.target.exists) {
+    const what = "The Canary and its target are gone: what was derived is removed.";
+    return enter(turn, "released", { run: null }, [
+      { type: "remove-derived", restoreRoutes: false },
+      announce(turn, "removed", what, { alert: true }),
+    ]);
+  }
+  return targetFirst(turn);
+}
+
+/** Target up and ready, apex pointed at it and observed, derived objects away, fence last. */
+function targetFirst(turn: Turn): Step {
+  const { state, seen, now } = turn;
+  const { cluster } = seen;
+  const lock = state.lock;
+  if (lock === null) return enter(turn, "released", { run: null });
+  const run = state.run ??
+    newRun(turn, lock.release, { stage: "comparing", replicas: Math.max(1, cluster.primary.replicas) });
+  const running: RunTurn = { ...turn, run, state: { ...state, run } };
+  if (run.stage === "comparing") return compareWithLock(running);
+  const wanted = Math.max(1, run.primaryReplicas);
+  if (cluster.target.replicas < wanted) {
+    return stay(running, { waitsFor: "Scales the target up." }, [{ type: "scale-target", replicas: wanted }]);
+  }
+  const ready = cluster.target.observed && cluster.target.old === 0 && enoughReady(cluster.target.ready, wanted, 100);
+  if (!ready) {
+    return stay(
+      running,
+      { waitsFor: `Waits for the target: ${cluster.target.ready} of ${wanted} pods are ready.` },
+      repairs(running),
+    );
+  }
+  if (cluster.apex !== "target") {
+    return stay(running, { waitsFor: "Points the apex at the target." }, [{ type: "apply-services", apex: "target" }]);
+  }
+  const routedAt = run.routedAt ?? now;
+  const left = routedAt + turn.canary.promotion.settleMs - now;
+  if (left > 0) {
+    const waiting = { ...run, routedAt };
+    return stay(running, { run: waiting, waitsFor: "Lets proxies follow." }, [wakeAt(now + left)]);
+  }
+  const told = announce(turn, "removed", "The target serves again: what was derived is removed.", { alert: true });
+  return enter(turn, "released", { run: null }, [
+    { type: "remove-derived", restoreRoutes: true },
+    ...unfenceActions(turn),
+    told,
+  ]);
+}
+
+function repairs(turn: RunTurn): Step["actions"] {
+  return [...routeActions(turn, steadyRoutes(turn)), ...repairActions(turn)].filter((action) =>
+    action.type !== "apply-services"
+  );
+}
+
+/** Only a target that equals the lock is handed back to. */
+function compareWithLock(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const answer = seen.answers.comparison;
+  if (answer === null) return stay(turn, { run }, [...repairs(turn), wakeAt(Math.max(now, run.nextCheckAt))]);
+  if (answer.difference === null) {
+    return stay(turn, { run: { ...run, stage: "scaling", stageSince: now } }, [wakeAt(now)]);
+  }
+  const nextCheckAt = now + turn.canary.analysis.intervalMs;
+  const what = `The target is not what users are on, so nothing is handed back: ${answer.difference}`;
+  const step = waitAndTell(turn, "stalled", what, {
+    severity: "warn",
+    alert: true,
+    actions: [...repairs(turn), wakeAt(nextCheckAt)],
+  });
+  return { state: { ...step.state, run: { ...run, nextCheckAt } }, actions: step.actions };
+}

@@ -1,0 +1,225 @@
+/**
+ * Users are on the lock. Keeps what was derived as the lock has it, judges a lock that changed in Git, and sees a new
+ * candidate. A settled idle canary asks for nothing.
+ */
+import type { Action } from "../action.ts";
+import { lockDigest, type QuarantineEntry } from "../decision.ts";
+import { judgeLock, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
+import type { Release } from "../release.ts";
+import { newRun } from "../runs.ts";
+import { repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
+import { announcement } from "./words.ts";
+
+/** Reverts of one quarantined revision in a day before the agent stops and says so. */
+const REVERTS_A_DAY_MAX = 10;
+const DAY_MS = 86_400_000;
+
+export function stepIdle(turn: Turn): Step {
+  const { state, seen } = turn;
+  if (state.lock === null) return enter(turn, "new");
+  const routes = steadyRoutes(turn);
+  const back = routeActions(turn, routes);
+  const repairs = [...back, ...repairActions(turn)];
+  if (seen.git.state === "unknown") return stay(turn, {}, repairs);
+  if (seen.git.state === "fresh") {
+    const judged = byLock(turn, judge(turn), repairs);
+    if (judged !== null) return judged;
+  }
+  if (seen.git.presence === "removed") return enter(turn, "handing-back", {}, repairs);
+  const resting = restAtZero(turn, repairs);
+  if (seen.git.presence === "held-removal") {
+    return waitAndTell(
+      turn,
+      "stalled",
+      'Many canaries went from Git at once: run "serin confirm-removal" or bring them back.',
+      {
+        severity: "warn",
+        alert: true,
+        actions: resting,
+      },
+    );
+  }
+  if (seen.git.complaint !== null) {
+    return stalled(turn, seen.git.complaint, resting);
+  }
+  const { candidate } = seen.git;
+  if (candidate === null || seen.git.presence !== "declared") return stay(turn, { stalled: null }, resting);
+  return byCandidate(turn, candidate, { repairs, resting });
+}
+
+function stalled(turn: Turn, reason: string, actions: readonly Action[]): Step {
+  const step = waitAndTell(turn, "stalled", reason, { severity: "warn", alert: true, actions });
+  return { state: { ...step.state, stalled: reason }, actions: step.actions };
+}
+
+/** What brings an idle canary to rest once its routes are back: no fence, no pods of the target. */
+function restAtZero(turn: Turn, repairs: readonly Action[]): readonly Action[] {
+  const routesWrong = repairs.some((action) => action.type === "route");
+  return routesWrong ? repairs : [...repairs, ...unfenceActions(turn), ...targetToZero(turn)];
+}
+
+function judge(turn: Turn): LockJudgement {
+  const { state, seen } = turn;
+  const status = seen.git.status.type === "read" ? seen.git.status.value : null;
+  return judgeLock(state, {
+    lock: seen.git.lock,
+    lastDecision: status?.last.id ?? null,
+    history: status?.history.map((entry) => entry.lock) ?? [],
+  }, seen.cluster);
+}
+
+/** Follows a lock that is not the remembered one; null where it is, and the turn goes on. */
+function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): Step | null {
+  const { state, canary } = turn;
+  const lock = state.lock;
+  if (lock === null) return null;
+  switch (judged.type) {
+    case "same":
+      return null;
+    case "missing":
+    case "withdrawn": {
+      const lost = judged.type === "missing" ? "The lock is gone from Git" : "Git holds a lock that was withdrawn";
+      const id = runId(state, `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`, 0);
+      const reason = `${lost}: the remembered one is written again.`;
+      const decision = makeDecision(turn, { kind: "restore-lock", run: id, release: lock.release, lock, reason });
+      const told = announce(turn, "stalled", reason, { severity: "warn", alert: true, part: judged.type });
+      return enter(turn, "reverting", { decision }, [...repairs, { type: "submit", decision }, told]);
+    }
+    case "ours": {
+      const run = {
+        ...newRun(turn, judged.lock.release, {
+          stage: "applying",
+          replicas: Math.max(1, turn.seen.cluster.primary.replicas),
+        }),
+        previous: lock,
+        rendered: { primary: judged.lock.primary, configs: judged.lock.configs },
+      };
+      return enter(turn, "promoting", { ...remember(state, judged.lock), run, decision: null }, repairs);
+    }
+    case "earlier": {
+      const left = lock.release;
+      const reason = "A person reverted the promotion commit: that is a rollback.";
+      const decision = makeDecision(turn, {
+        kind: "rollback",
+        run: runId(state, `${left.revision}/${turn.seen.git.commit ?? ""}`, 0),
+        release: left,
+        lock: judged.lock,
+        manifests: judged.lock.release,
+        quarantine: { release: left, reason },
+        reason,
+      });
+      const patch = { ...remember(state, judged.lock), withdrawn: [...state.withdrawn, lockDigest(lock)], decision };
+      const told = announce(turn, "rolling-back", reason, { severity: "warn", alert: true });
+      return enter(turn, "reverting", patch, [told, { type: "submit", decision }]);
+    }
+    case "other-cluster":
+      return stalled(
+        turn,
+        `The lock in Git belongs to cluster "${judged.lock.cluster.name}" (${judged.lock.cluster.uid}): nothing is written until "serin adopt ${canary.id.namespace}/${canary.id.name}".`,
+        repairs,
+      );
+    case "edited":
+      return stalled(
+        turn,
+        "The lock in Git was changed by someone else: it is not applied. Restore it, or change the workload's manifest instead.",
+        repairs,
+      );
+    case "broken":
+      return stalled(turn, `The lock in Git cannot be read: ${judged.reason}`, repairs);
+  }
+}
+
+interface Ways {
+  readonly repairs: readonly Action[];
+  readonly resting: readonly Action[];
+}
+
+function byCandidate(turn: Turn, candidate: Release, ways: Ways): Step {
+  const { state, seen, canary } = turn;
+  const lock = state.lock;
+  if (lock === null) return enter(turn, "new");
+  if (candidate.revision === lock.release.revision) return atRest(turn, candidate, ways.resting);
+  if (lock.cluster.uid !== seen.cluster.uid && !state.adopted) {
+    return stalled(
+      turn,
+      `The lock belongs to another cluster ("${lock.cluster.name}"): nothing is written until "serin adopt ${canary.id.namespace}/${canary.id.name}".`,
+      ways.resting,
+    );
+  }
+  const entry = seen.git.status.type === "read"
+    ? seen.git.status.value.quarantine.find((quarantined) => quarantined.revision === candidate.revision)
+    : undefined;
+  if (entry !== undefined) return quarantined(turn, candidate, entry, ways.resting);
+  if (state.quarantined.includes(candidate.revision)) {
+    return stalled(turn, `Revision ${candidate.revision} is quarantined here: "serin retry" lifts it.`, ways.resting);
+  }
+  if (state.held?.revision === candidate.revision) {
+    return stay(turn, { waitsFor: `Held: ${state.held.reason} "serin retry" starts it again.` }, ways.resting);
+  }
+  if (seen.cluster.blocked !== null) return stalled(turn, seen.cluster.blocked, ways.resting);
+  if (seen.git.state !== "fresh") return stay(turn, {}, ways.resting);
+  if (state.suspended || state.paused !== null) {
+    const by = state.paused === null ? "spec.suspend" : state.paused.by;
+    return waitAndTell(turn, "waiting", `A new revision waits: suspended by ${by}.`, { actions: ways.resting });
+  }
+  return begin(turn, candidate, ways.repairs);
+}
+
+/** Candidate and lock agree: the target's manifest is kept applied (engine `self`), at no replicas. */
+function atRest(turn: Turn, candidate: Release, resting: readonly Action[]): Step {
+  const { seen } = turn;
+  const lagging = canApply(turn) && seen.cluster.targetRevision !== candidate.revision;
+  const routesWrong = resting.some((action) => action.type === "route");
+  const apply: readonly Action[] = lagging && !routesWrong ? [{ type: "apply-target", release: candidate }] : [];
+  return stay(turn, { waitsFor: null, stalled: null, held: null }, [...apply, ...resting]);
+}
+
+function canApply(turn: Turn): boolean {
+  return turn.seen.cluster.applied.type !== "suspended" && turn.seen.cluster.engineApplies;
+}
+
+/** A quarantined revision that was pushed again is reverted again, later each time, without spending traffic. */
+function quarantined(turn: Turn, candidate: Release, entry: QuarantineEntry, resting: readonly Action[]): Step {
+  const { state, now } = turn;
+  const lock = state.lock;
+  if (lock === null) return enter(turn, "new");
+  if (entry.reverts >= REVERTS_A_DAY_MAX && now - entry.lastRevertAt < DAY_MS) {
+    return stalled(
+      turn,
+      `Revision ${candidate.revision} was reverted ${entry.reverts} times and is pushed again: reverting stops for a day. Stop the bot that pushes it, or lift the quarantine with "serin retry".`,
+      resting,
+    );
+  }
+  const delayMs = Math.min(60, 2 ** Math.max(0, entry.reverts - 1)) * 60_000;
+  const due = entry.lastRevertAt + delayMs;
+  if (now < due) {
+    const what = `Revision ${candidate.revision} is quarantined (${entry.reason}): it is reverted again after a delay.`;
+    return waitAndTell(turn, "waiting", what, { severity: "warn", actions: [...resting, wakeAt(due)] });
+  }
+  const reason = `Revision ${candidate.revision} is quarantined: ${entry.reason}`;
+  const decision = makeDecision(turn, {
+    kind: "revert",
+    run: runId(state, `${candidate.revision}/${candidate.commit}`, 0),
+    release: candidate,
+    lock,
+    manifests: lock.release,
+    quarantine: { release: candidate, reason: entry.reason },
+    reason,
+  });
+  return enter(turn, "reverting", { decision }, [...resting, { type: "submit", decision }]);
+}
+
+/** Starts a rollout: through its gate where there is one. */
+function begin(turn: Turn, candidate: Release, repairs: readonly Action[]): Step {
+  const { canary, seen } = turn;
+  const run = newRun(turn, candidate, { stage: "applying", replicas: Math.max(1, seen.cluster.primary.replicas) });
+  const patch = { run, held: null, stalled: null, told: [] };
+  const gated = canary.analysis.webhooks.some((hook) => hook.type === "confirm-rollout");
+  if (gated) return enter(turn, "waiting", patch, repairs);
+  return enter(turn, "starting", patch, [...repairs, started({ ...turn, state: { ...turn.state, run } })]);
+}
+
+export function started(turn: Turn): Action {
+  return announce(turn, "started", announcement.started(), { alert: true });
+}

@@ -1,0 +1,236 @@
+/**
+ * Shares rise under checks. One step is gate, capacity, routing, check; each is a stage, so that a crash resumes where
+ * it was. The phase `waiting-promotion` is the same with the gate confirm-promotion closed.
+ */
+import type { Action } from "../action.ts";
+import { count, gather, judgeRound } from "../analysis.ts";
+import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
+import { rollBack } from "../runs.ts";
+import { repairActions, routeActions, routesObserved, routesOf } from "../traffic.ts";
+import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+import { toPushing } from "./pushing.ts";
+import { announcement } from "./words.ts";
+
+export function stepProgressing(turn: RunTurn): Step {
+  const { run, state, now } = turn;
+  if (state.suspended || state.paused !== null) {
+    const actions = [...routeActions(turn, routesOf(turn, run)), ...repairActions(turn)];
+    return waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions });
+  }
+  switch (run.stage) {
+    case "gate":
+      return trafficGate(turn);
+    case "capacity":
+      return capacity(turn);
+    case "routing":
+      return routing(turn);
+    case "check":
+      return check(turn);
+    case "promotion-gate":
+      return promotionGate(turn);
+    case "applying":
+    case "scaling":
+    case "comparing":
+    case "pre-rollout":
+      return advance(turn, "check", { nextCheckAt: now });
+  }
+}
+
+function hooked(turn: RunTurn, type: "confirm-traffic-increase" | "confirm-promotion"): boolean {
+  return turn.run.canary.analysis.webhooks.some((hook) => hook.type === type);
+}
+
+function trafficGate(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const gate = "confirm-traffic-increase";
+  const answer = seen.answers.hooks[gate];
+  const opened = run.openGates.includes(gate);
+  if (!hooked(turn, gate) || opened || answer?.type === "open") {
+    return advance(turn, "capacity", { openGates: run.openGates.filter((open) => open !== gate) });
+  }
+  if (answer === undefined) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
+  const nextCheckAt = now + run.canary.analysis.intervalMs;
+  const telling = { severity: "warn" as const, alert: !answer.muteAlert, actions: [wakeAt(nextCheckAt)] };
+  const step = waitAndTell(turn, "waiting", announcement.confirmTraffic(), telling);
+  const stage = run.weight > 0 || run.mirror ? "check" : "gate";
+  return { state: { ...step.state, run: { ...run, nextCheckAt, stage } }, actions: step.actions };
+}
+
+/** Pods first: the share waits until the canary can carry it. */
+function capacity(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const { target } = seen.cluster;
+  const wanted = canaryReplicas(run, seen, run.nextWeight, run.nextMirror);
+  const keepRoutes = run.routedAt === null ? [] : routeActions(turn, routesOf(turn, run));
+  if (target.replicas < wanted) return keep(turn, {}, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
+  const ready = target.observed && enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
+  if (ready) {
+    return advance(turn, "routing", { weight: run.nextWeight, mirror: run.nextMirror, routedAt: null });
+  }
+  const deadline = run.stageSince + run.canary.progressDeadlineMs;
+  if (target.failed !== null || now >= deadline) {
+    return rollBack(
+      turn,
+      "failed",
+      announcement.deadline(target.failed ?? `${target.ready} of ${wanted} pods are ready.`),
+    );
+  }
+  const what = `Waits for ${wanted} pods before weight ${run.nextWeight}: ${target.ready} are ready.`;
+  return keep(turn, {}, [...keepRoutes, wakeAt(deadline)], { waitsFor: what });
+}
+
+function routing(turn: RunTurn): Step {
+  const { run, seen, now, state } = turn;
+  const routes = routesOf(turn, run);
+  const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
+  const writes = routeActions(turn, routes);
+  if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn), ...aheadOfNext(turn)], traffic);
+  if (!routesObserved(turn, routes)) {
+    const deadline = run.stageSince + run.canary.progressDeadlineMs;
+    const { reason, accepted } = seen.cluster.routes;
+    const why = `The route is not accepted: ${reason ?? "its controller says nothing"}.`;
+    if (now >= deadline) return rollBack(turn, "held", why);
+    if (accepted === "no") return waitAndTell(turn, "waiting", why, { severity: "warn", actions: [wakeAt(deadline)] });
+    return keep(turn, {}, [wakeAt(deadline)], { ...traffic, waitsFor: "Waits for the route to be accepted." });
+  }
+  const nextCheckAt = now + run.canary.analysis.intervalMs;
+  const unsaid = turn.canary.traits.weights ? [] : [advanced(turn)];
+  const checking = { ...run, stage: "check" as const, stageSince: now, routedAt: now, nextCheckAt };
+  return { state: { ...state, ...traffic, waitsFor: null, run: checking }, actions: [...unsaid, wakeAt(nextCheckAt)] };
+}
+
+/** Said with the write, so that a step stays within its requests. */
+function advanced(turn: RunTurn): Action {
+  const { run } = turn;
+  const { strategy } = run.canary.analysis;
+  const name = `${run.canary.id.name}.${run.canary.id.namespace}`;
+  const message = strategy.type === "weights"
+    ? run.mirror ? `Mirror traffic to ${name} canary` : `Advance ${name} canary weight ${run.weight}`
+    : `Advance ${name} canary iteration ${run.iterations + 1}/${strategy.iterations}`;
+  return announce(turn, "advanced", message, {
+    part: `${run.weight}/${run.mirror}/${run.iterations}`,
+    details: { weight: run.weight },
+  });
+}
+
+/** Scales for the step after this one while its checks run, so that pods are ready when they have passed. */
+function aheadOfNext(turn: RunTurn): readonly Action[] {
+  const { run, seen } = turn;
+  const next = nextStep(turn);
+  if (next === null) return [];
+  const wanted = canaryReplicas(run, seen, next.weight, next.mirror);
+  return seen.cluster.target.replicas < wanted ? [{ type: "scale-target", replicas: wanted }] : [];
+}
+
+/** The share after the present one, or null when the strategy has none left. */
+function nextStep(turn: RunTurn): { readonly weight: number; readonly mirror: boolean } | null {
+  const { run } = turn;
+  const { strategy } = run.canary.analysis;
+  switch (strategy.type) {
+    case "weights": {
+      const next = strategy.steps.find((step) => step > run.weight);
+      return next === undefined ? null : { weight: next, mirror: false };
+    }
+    case "ab":
+      return null;
+    case "blue-green":
+      return turn.canary.traits.weights && run.weight === 0 && run.iterations >= strategy.iterations
+        ? { weight: 100, mirror: false }
+        : null;
+  }
+}
+
+function check(turn: RunTurn): Step {
+  const { run, seen, now, state } = turn;
+  const { primary, target } = seen.cluster;
+  const routes = routesOf(turn, run);
+  const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
+  const repairs = [...routeActions(turn, routes), ...repairActions(turn)];
+  if (target.failed !== null) return rollBack(turn, "failed", announcement.deadline(target.failed));
+  const carries = target.ready >= podsFor(run.weight, fullReplicas(run, seen)) || target.ready >= target.replicas;
+  if (!carries && run.weight > 0 && target.ready === 0) {
+    return rollBack(turn, "failed", "No pod of the canary is ready while it has a share.");
+  }
+  if (seen.answers.metrics === null) {
+    return keep(turn, {}, [...repairs, wakeAt(Math.max(now, run.nextCheckAt))], traffic);
+  }
+  const asked = seen.answers.hooks.rollback;
+  if (asked?.type === "open") return rollBack(turn, "failed", announcement.manualRollback());
+  const analysis = run.canary.analysis;
+  const verdict = judgeRound(analysis, seen.answers);
+  const counted = { ...count(run, verdict), evidence: gather(run.evidence, seen.answers, now) };
+  const nextCheckAt = now + analysis.intervalMs;
+  const judged: RunTurn = { ...turn, run: { ...run, ...counted, nextCheckAt }, state: { ...state, ...traffic } };
+  if (verdict.type === "held") {
+    return waitAndTell(judged, "waiting", `Halt advancement: ${verdict.message}`, {
+      severity: "warn",
+      actions: [...repairs, wakeAt(nextCheckAt)],
+    });
+  }
+  if (verdict.type === "failed") return failed(judged, verdict.message, repairs);
+  if (primary.ready === 0 || primary.failed !== null) {
+    return keep(judged, {}, [...repairs, wakeAt(nextCheckAt)], { waitsFor: "Waits for the primary to be ready." });
+  }
+  if (repairs.some((action) => action.type === "route")) return keep(judged, {}, [...repairs, wakeAt(now)]);
+  return passed(judged);
+}
+
+function failed(turn: RunTurn, message: string, repairs: readonly Action[]): Step {
+  const { run } = turn;
+  const { failedChecks, inconclusiveChecks } = run;
+  const told = announce(turn, "check-failed", message, { severity: "warn", part: String(failedChecks) });
+  if (failedChecks < run.canary.analysis.threshold) {
+    return keep(turn, {}, [...repairs, told, wakeAt(run.nextCheckAt)]);
+  }
+  if (inconclusiveChecks === failedChecks) {
+    return rollBack(turn, "held", `All failed checks were inconclusive: ${message}`, [told]);
+  }
+  return rollBack(turn, "failed", announcement.thresholdReached(failedChecks), [told]);
+}
+
+/** After a passed round: the next share, the next iteration, or the promotion. */
+function passed(turn: RunTurn): Step {
+  const { run } = turn;
+  const { strategy } = run.canary.analysis;
+  const iterations = run.iterations + 1;
+  const counted: RunTurn = { ...turn, run: { ...run, iterations } };
+  if (turn.state.phase === "waiting-promotion") return advance(turn, "promotion-gate");
+  if (strategy.type === "weights") {
+    const next = nextStep(turn);
+    if (next === null) return advance(counted, "promotion-gate");
+    const stage = run.mirror ? "capacity" : "gate";
+    return advance(counted, stage, { nextWeight: next.weight, nextMirror: next.mirror });
+  }
+  if (iterations < strategy.iterations) {
+    const told = advanced(counted);
+    return keep(counted, {}, [told, wakeAt(run.nextCheckAt)], { waitsFor: null });
+  }
+  const next = nextStep(counted);
+  if (next === null) return advance(counted, "promotion-gate");
+  return advance(counted, "capacity", { nextWeight: next.weight, nextMirror: next.mirror });
+}
+
+function promotionGate(turn: RunTurn): Step {
+  const { run, seen, now, state } = turn;
+  const gate = "confirm-promotion";
+  const answer = seen.answers.hooks[gate];
+  if (!hooked(turn, gate) || run.openGates.includes(gate) || answer?.type === "open") {
+    return toPushing(
+      { ...turn, run: { ...run, openGates: run.openGates.filter((open) => open !== gate) } },
+      "All checks passed.",
+    );
+  }
+  if (answer === undefined) return keep(turn, {}, [wakeAt(now)]);
+  const nextCheckAt = now + run.canary.analysis.intervalMs;
+  const waiting = { ...run, nextCheckAt, stage: "check" as const };
+  if (state.phase === "waiting-promotion") {
+    return { state: { ...state, run: waiting }, actions: [wakeAt(nextCheckAt)] };
+  }
+  const told = announce(turn, "waiting", announcement.confirmPromotion(), {
+    severity: "warn",
+    alert: !answer.muteAlert,
+    part: gate,
+  });
+  const step = enter(turn, "waiting-promotion", { run: waiting }, [told, wakeAt(nextCheckAt)]);
+  return { state: { ...step.state, waitsFor: announcement.confirmPromotion() }, actions: step.actions };
+}

@@ -1,0 +1,146 @@
+/**
+ * The promotion is in Git: the primary takes it from there, then takes the traffic back. The primary's share never
+ * rises while it is not ready; a primary that does not get ready is given the previous lock.
+ */
+import type { Action } from "../action.ts";
+import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
+import { lockDigest } from "../decision.ts";
+import {
+  repairActions,
+  routeActions,
+  routesObserved,
+  routesOf,
+  settleLeftMs,
+  targetToZero,
+  unfenceActions,
+} from "../traffic.ts";
+import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+import { announcement } from "./words.ts";
+
+export function stepPromoting(turn: RunTurn): Step {
+  const { run, state, seen, now } = turn;
+  const { primary } = seen.cluster;
+  const lock = state.lock;
+  if (lock === null) return enter(turn, "new", { run: null });
+  const applied = primary.exists && primary.revision === lock.release.revision && !seen.cluster.primaryDrifted;
+  if (!applied) {
+    const replicas = Math.max(run.primaryReplicas, primary.replicas);
+    return keep(turn, {}, [{ type: "apply-primary", lock, floor: run.primaryReplicas, replicas }], {
+      waitsFor: "Applies the primary.",
+    });
+  }
+  const wanted = Math.max(1, primary.replicas);
+  const ready = primary.observed && primary.old === 0 &&
+    enoughReady(primary.ready, wanted, run.canary.analysis.primaryReadyPercent);
+  if (ready) return takeBack(turn);
+  const deadline = run.stageSince + run.canary.progressDeadlineMs;
+  const late = now >= deadline || primary.failed !== null;
+  if (late && run.previous !== null) {
+    const why = primary.failed ?? `${primary.ready} of ${wanted} pods are ready.`;
+    const told = announce(turn, "rolling-back", announcement.promotionFailed(why), { severity: "error", alert: true });
+    const restored = {
+      lock: run.previous,
+      withdrawn: [...state.withdrawn, lockDigest(lock)].slice(-10),
+      run: {
+        ...run,
+        stageSince: now,
+        rollback: { cause: "failed" as const, reason: announcement.promotionFailed(why) },
+      },
+    };
+    const applyPrevious: Action = {
+      type: "apply-primary",
+      lock: run.previous,
+      floor: run.primaryReplicas,
+      replicas: wanted,
+    };
+    return enter(turn, "restoring", restored, [applyPrevious, told]);
+  }
+  const what = `Waits for the primary: ${primary.ready} of ${wanted} pods run the promoted revision.`;
+  const relief = protectShare(turn);
+  if (late) return waitAndTell(turn, "stalled", what, { severity: "error", alert: true, actions: relief.actions });
+  return keep(turn, relief.run, [...relief.actions, wakeAt(deadline)], { waitsFor: what });
+}
+
+/** When the primary's available pods cannot carry its share, the canary is scaled up and takes it. */
+export function protectShare(
+  turn: RunTurn,
+): { readonly run: Partial<RunTurn["run"]>; readonly actions: readonly Action[] } {
+  const { run, seen } = turn;
+  const { primary, target } = seen.cluster;
+  if (!turn.canary.traits.weights || run.weight === 0) {
+    return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  }
+  const needed = podsFor(100 - run.weight, fullReplicas(run, seen));
+  const short = primary.available < needed && run.weight < 100;
+  if (!short) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  const all = canaryReplicas(run, seen, 100, false);
+  if (target.replicas < all) return { run: {}, actions: [{ type: "scale-target", replicas: all }] };
+  if (!enoughReady(target.ready, all, run.canary.analysis.canaryReadyPercent)) return { run: {}, actions: [] };
+  const moved = { ...run, weight: 100 };
+  return { run: { weight: 100, routedAt: null }, actions: [{ type: "route", routes: routesOf(turn, moved) }] };
+}
+
+/** Ready: traffic back, at once or by `stepWeightPromotion`, each share observed before the next. */
+function takeBack(turn: RunTurn): Step {
+  const { run, now } = turn;
+  const routes = routesOf(turn, run);
+  const writes = routeActions(turn, routes);
+  if (writes.length > 0) {
+    return keep(turn, { routedAt: null }, [...writes, ...repairActions(turn)], {
+      waitsFor: "Routes traffic to the primary.",
+    });
+  }
+  if (!routesObserved(turn, routes)) {
+    return keep(turn, { routedAt: null }, [], { waitsFor: "Waits for the route to be accepted." });
+  }
+  const routedAt = run.routedAt ?? now;
+  if (run.weight === 0 && !run.mirror) return enter(turn, "finalising", { run: { ...run, routedAt, stageSince: now } });
+  const { strategy } = run.canary.analysis;
+  const step = strategy.type === "weights" ? strategy.stepWeightPromotion : 0;
+  const due = step > 0 && run.stage === "routing" ? run.nextCheckAt : now;
+  if (now < due) return keep(turn, { routedAt }, [wakeAt(due)], { lastTrafficAt: now });
+  const weight = step > 0 ? Math.max(0, run.weight - step) : 0;
+  const name = `${run.canary.id.name}.${run.canary.id.namespace}`;
+  const message = weight === 0 ? "Routing all traffic to primary" : `Advance ${name} primary weight ${100 - weight}`;
+  const moved = { ...run, weight, mirror: false };
+  const told = announce(turn, "advanced", message, { part: `back/${weight}`, details: { weight } });
+  return advance(turn, "routing", {
+    weight,
+    mirror: false,
+    routedAt: null,
+    nextCheckAt: now + run.canary.analysis.intervalMs,
+  }, [{ type: "route", routes: routesOf(turn, moved) }, told]);
+}
+
+export function stepFinalising(turn: RunTurn): Step {
+  const { run, state, seen, now } = turn;
+  const routes = routesOf(turn, run);
+  const keepUp = [...routeActions(turn, routes), ...repairActions(turn)];
+  if (keepUp.length > 0 || !routesObserved(turn, routes)) return keep(turn, { routedAt: null }, keepUp);
+  const routedAt = run.routedAt ?? now;
+  const left = settleLeftMs({ ...turn, run: { ...run, routedAt } });
+  if (left > 0) {
+    return keep(turn, { routedAt }, [wakeAt(now + left)], {
+      waitsFor: "Lets proxies follow before the canary goes to zero.",
+    });
+  }
+  const rest: readonly Action[] = [...unfenceActions(turn), ...targetToZero(turn), {
+    type: "floor-primary",
+    floor: null,
+  }];
+  if (seen.cluster.target.replicas > 0) return keep(turn, { routedAt }, rest, { waitsFor: "Scales the canary down." });
+  const skipped = run.canary.skipAnalysis;
+  const message = skipped ? announcement.skipped() : announcement.succeeded();
+  const told = announce(turn, "succeeded", message, { alert: true });
+  const hooks: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Succeeded" };
+  const last = {
+    run: run.id,
+    revision: run.release.revision,
+    images: run.release.images,
+    outcome: skipped ? "skipped" as const : "succeeded" as const,
+    reason: message,
+    at: now,
+  };
+  const cookies = { previousCookie: run.cookies.canary ?? state.previousCookie, primaryCookie: run.cookies.primary };
+  return enter(turn, "idle", { run: null, last, held: null, ...cookies }, [...rest, told, hooks]);
+}

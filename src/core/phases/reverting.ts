@@ -1,0 +1,71 @@
+/** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
+import { remember } from "../locks.ts";
+import { repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { announce, enter, stay, type Step, type Turn, waitAndTell } from "../turn.ts";
+import type { State } from "../state.ts";
+
+export function stepReverting(turn: Turn): Step {
+  const { state, seen } = turn;
+  const { decision } = state;
+  const back = routeActions(turn, steadyRoutes(turn));
+  const resting = back.length > 0 ? [] : [...unfenceActions(turn), ...targetToZero(turn)];
+  const keepUp = [...back, ...repairActions(turn), ...resting];
+  if (decision === null) return enter(turn, "idle", { run: null }, keepUp);
+  const outcome = seen.decision;
+  if (outcome === null) {
+    return stay(turn, { waitsFor: "Writes the verdict to Git." }, [...keepUp, { type: "submit", decision }]);
+  }
+  const over: Partial<State> = { run: null, decision: null };
+  const about = decision.quarantine?.release.revision ?? null;
+  switch (outcome.type) {
+    case "committed": {
+      const told = announce(turn, "decided", `${decision.reason} Git says so in ${outcome.commit.slice(0, 10)}.`, {
+        details: { commit: outcome.commit, decision: decision.kind },
+        part: decision.id,
+      });
+      const history = decision.kind === "withdrawal" || decision.kind === "rollback" || decision.kind === "restore-lock"
+        ? remember(state, decision.lock)
+        : {};
+      const quarantined = about === null ? state.quarantined : state.quarantined.filter((known) => known !== about);
+      return enter(turn, "idle", { ...over, ...history, previousLock: state.previousLock, quarantined }, [
+        ...keepUp,
+        told,
+      ]);
+    }
+    case "impossible": {
+      const reason = `The verdict cannot be written: ${outcome.reason} The cluster stays on the lock.`;
+      const told = announce(turn, "held", reason, { severity: "warn", alert: true, part: decision.id });
+      const quarantined = about === null
+        ? state.quarantined
+        : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
+      return enter(turn, "idle", { ...over, quarantined }, [...keepUp, told]);
+    }
+    case "withdrawn": {
+      const quarantined = about === null
+        ? state.quarantined
+        : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
+      return enter(turn, "idle", { ...over, quarantined }, keepUp);
+    }
+    case "pending":
+      return pending(turn, outcome.reason, keepUp);
+  }
+}
+
+/** A newer candidate makes a revert that cannot land pointless: it is dropped, the quarantine stays here. */
+function pending(turn: Turn, reason: string | null, keepUp: Step["actions"]): Step {
+  const { state, seen } = turn;
+  const { decision } = state;
+  const candidate = seen.git.state === "fresh" ? seen.git.candidate : null;
+  const about = decision?.quarantine?.release.revision ?? null;
+  const onLock = state.lock !== null && candidate?.revision === state.lock.release.revision;
+  const newer = decision?.kind === "revert" && candidate !== null && candidate.revision !== about && !onLock;
+  if (newer && reason !== null && decision !== null) {
+    return stay(turn, { waitsFor: "Drops a revert that a newer candidate made pointless." }, [...keepUp, {
+      type: "withdraw",
+      decision: decision.id,
+    }]);
+  }
+  if (reason === null) return stay(turn, { waitsFor: "Writes the verdict to Git." }, keepUp);
+  const what = `The verdict is not in Git yet: ${reason}`;
+  return waitAndTell(turn, "git-pending", what, { severity: "warn", alert: true, actions: keepUp });
+}

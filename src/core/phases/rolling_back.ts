@@ -1,0 +1,174 @@
+/**
+ * Traffic goes back, that is observed, then the canary goes to zero; only then is Git written. Needs neither Git nor
+ * the metrics server.
+ */
+import type { Action } from "../action.ts";
+import { type Lock, lockDigest } from "../decision.ts";
+import { makeDecision, remember } from "../locks.ts";
+import type { LastRun, Outcome, RollbackCause, State } from "../state.ts";
+import {
+  repairActions,
+  routeActions,
+  routesObserved,
+  routesOf,
+  settleLeftMs,
+  targetToZero,
+  unfenceActions,
+} from "../traffic.ts";
+import { announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+
+export function stepRollingBack(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const back: RunTurn = { ...turn, run: { ...run, weight: 0, mirror: false } };
+  const routes = routesOf(back, back.run);
+  const nobodyHome = seen.cluster.primary.exists && seen.cluster.primary.available === 0 &&
+    seen.cluster.target.ready > 0;
+  if (nobodyHome && seen.cluster.routes.weight > 0) {
+    const what = "No pod of the primary is available: traffic cannot go back yet.";
+    return waitAndTell(back, "stalled", what, { severity: "error", alert: true, actions: repairActions(turn) });
+  }
+  const writes = routeActions(back, routes);
+  if (writes.length > 0) {
+    return keep(back, { routedAt: null }, [...writes, ...repairActions(turn)], { waitsFor: "Routes traffic back." });
+  }
+  if (!routesObserved(back, routes)) {
+    return keep(back, { routedAt: null }, repairActions(turn), { waitsFor: "Waits for the route to be accepted." });
+  }
+  const routedAt = run.routedAt ?? now;
+  const left = settleLeftMs({ ...back, run: { ...back.run, routedAt } });
+  if (left > 0) {
+    return keep(back, { routedAt }, [...repairActions(turn), wakeAt(now + left)], {
+      waitsFor: "Lets proxies follow before the canary goes to zero.",
+    });
+  }
+  return rest({ ...back, run: { ...back.run, routedAt } });
+}
+
+/** Routes are back and settled: fence off, canary to zero, and the promotion that may be on its way taken back. */
+function rest(turn: RunTurn): Step {
+  const { run, seen, state } = turn;
+  const cause: RollbackCause = run.rollback?.cause ?? "cancelled";
+  const unfence = unfenceActions(turn);
+  const floorOff: Action = { type: "floor-primary", floor: null };
+  if (cause !== "superseded") {
+    const zero = targetToZero(turn);
+    if (zero.length > 0) {
+      return keep(turn, {}, [...unfence, ...zero, floorOff], { waitsFor: "Scales the canary down." });
+    }
+  }
+  const { decision } = state;
+  if (decision !== null && decision.kind === "promotion") {
+    const outcome = seen.decision;
+    if (outcome?.type === "committed") return landedAnyway(turn, decision.lock, cause);
+    const gone = outcome?.type === "withdrawn" || outcome?.type === "impossible";
+    if (!gone) {
+      const what = "Takes the promotion commit back, or finds out that it landed.";
+      const actions: readonly Action[] = [...unfence, { type: "withdraw", decision: decision.id }];
+      return keep(turn, {}, actions, { waitsFor: what });
+    }
+  }
+  return conclude({ ...turn, state: { ...state, decision: null } }, cause, [...unfence, floorOff]);
+}
+
+/**
+ * The promotion landed though traffic went back. A release that failed is withdrawn; one that passed and only came
+ * late is what Git says now, and is promoted from there without a share.
+ */
+function landedAnyway(turn: RunTurn, landed: Lock, cause: RollbackCause): Step {
+  const { run, state, now } = turn;
+  if (cause === "failed") {
+    return withdraw(
+      { ...turn, state: { ...state, decision: null } },
+      landed,
+      run.rollback?.reason ?? "The release failed.",
+    );
+  }
+  const next = { ...run, stage: "applying" as const, stageSince: now, previous: state.lock, rollback: null };
+  return enter(turn, "promoting", { ...remember(state, landed), run: next, decision: null });
+}
+
+/** Undoes a committed promotion in Git: the lock that users are on again, and the manifests back to it. */
+export function withdraw(turn: RunTurn, landed: Lock, reason: string): Step {
+  const { run, state } = turn;
+  const lock = state.lock;
+  if (lock === null) return enter(turn, "new", { run: null });
+  const decision = makeDecision(turn, {
+    kind: "withdrawal",
+    run: run.id,
+    release: run.release,
+    lock,
+    manifests: lock.release,
+    quarantine: { release: run.release, reason },
+    reason,
+    evidenceOf: run,
+  });
+  const withdrawn = [...state.withdrawn.filter((known) => known !== lockDigest(landed)), lockDigest(landed)].slice(-10);
+  return enter(turn, "reverting", { decision, withdrawn, last: lastOf(turn, "failed", reason) }, [{
+    type: "submit",
+    decision,
+  }]);
+}
+
+function lastOf(turn: RunTurn, outcome: Outcome, reason: string): LastRun {
+  const { run, now } = turn;
+  return { run: run.id, revision: run.release.revision, images: run.release.images, outcome, reason, at: now };
+}
+
+/** What the rollout comes to, by its cause. */
+function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[]): Step {
+  const { run, state } = turn;
+  const reason = run.rollback?.reason ?? "";
+  const cookies: Partial<State> = { previousCookie: run.cookies.canary ?? state.previousCookie };
+  const failedHook: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Failed" };
+  switch (cause) {
+    case "superseded":
+      return enter(
+        turn,
+        "idle",
+        { ...cookies, run: null, decision: null, last: lastOf(turn, "cancelled", reason) },
+        actions,
+      );
+    case "cancelled": {
+      const told = announce(turn, "cancelled", `The rollout is over: ${reason}`, { part: "end" });
+      return enter(turn, "idle", { ...cookies, run: null, decision: null, last: lastOf(turn, "cancelled", reason) }, [
+        ...actions,
+        told,
+      ]);
+    }
+    case "held": {
+      const told = announce(turn, "held", `Held, not failed: ${reason}`, {
+        severity: "warn",
+        alert: true,
+        part: "end",
+      });
+      const held = { revision: run.release.revision, reason };
+      return enter(turn, "idle", { ...cookies, run: null, decision: null, held, last: lastOf(turn, "held", reason) }, [
+        ...actions,
+        told,
+        failedHook,
+      ]);
+    }
+    case "failed": {
+      const lock = state.lock;
+      if (lock === null) return enter(turn, "new", { run: null });
+      const decision = makeDecision(turn, {
+        kind: "revert",
+        run: run.id,
+        release: run.release,
+        lock,
+        manifests: lock.release,
+        quarantine: { release: run.release, reason },
+        reason,
+        evidenceOf: run,
+      });
+      const told = announce(
+        turn,
+        "failed",
+        `Canary failed! Scaling down ${run.canary.id.name}.${run.canary.id.namespace}`,
+        { severity: "warn", part: "end" },
+      );
+      const patch = { ...cookies, decision, last: lastOf(turn, "failed", reason) };
+      return enter(turn, "reverting", patch, [...actions, told, failedHook, { type: "submit", decision }]);
+    }
+  }
+}

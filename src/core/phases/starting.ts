@@ -1,0 +1,161 @@
+/**
+ * The canary is brought up at weight 0: applied, scaled, compared with what would be promoted, fenced, warmed up by
+ * pre-rollout hooks. Nothing leaves this phase for a share unless what is analysed is what will be promoted.
+ */
+import type { Action } from "../action.ts";
+import { longestWindowMs } from "../analysis.ts";
+import { canaryReplicas, enoughReady } from "../capacity.ts";
+import { rollBack } from "../runs.ts";
+import type { Stage } from "../state.ts";
+import { repairActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
+import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+import { toPushing } from "./pushing.ts";
+import { announcement } from "./words.ts";
+
+export function stepStarting(turn: RunTurn): Step {
+  const routes = steadyRoutes(turn);
+  const actions = [...routeActions(turn, routes), ...repairActions(turn)];
+  if (actions.length > 0) return keep(turn, {}, actions);
+  if (!routesObserved(turn, routes)) {
+    const { reason } = turn.seen.cluster.routes;
+    return waitAndTell(turn, "waiting", `Waits for the route to be accepted${reason === null ? "" : `: ${reason}`}.`);
+  }
+  if (turn.state.suspended || turn.state.paused !== null) return waitAndTell(turn, "waiting", "Suspended at weight 0.");
+  switch (turn.run.stage) {
+    case "applying":
+      return apply(turn);
+    case "scaling":
+      return scaleUp(turn);
+    case "comparing":
+      return compare(turn);
+    case "pre-rollout":
+      return warmUp(turn);
+    case "gate":
+    case "capacity":
+    case "routing":
+    case "check":
+    case "promotion-gate":
+      return enter(turn, "progressing");
+  }
+}
+
+function apply(turn: RunTurn): Step {
+  const { run, seen } = turn;
+  const { cluster } = seen;
+  if (cluster.engineApplies) {
+    if (cluster.targetRevision !== run.release.revision) {
+      return keep(turn, {}, [{ type: "apply-target", release: run.release }]);
+    }
+    return advance(turn, "scaling");
+  }
+  if (cluster.applied.type === "applied") return advance(turn, "scaling");
+  const trouble = cluster.applied.type === "failed";
+  const what = `The engine has not applied ${run.release.commit.slice(0, 10)} yet: ${cluster.applied.message}`;
+  return waitAndTell(turn, "waiting", what, { severity: trouble ? "warn" : "info", alert: trouble });
+}
+
+/** Replicas that the first share will want, so that the first step finds its pods ready. */
+function firstReplicas(turn: RunTurn): number {
+  const { run, seen } = turn;
+  const { strategy, mirror } = run.canary.analysis;
+  const first = strategy.type === "weights" ? strategy.steps[0] ?? 100 : 100;
+  return canaryReplicas(run, seen, run.canary.skipAnalysis ? 0 : first, mirror);
+}
+
+function scaleUp(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const { target } = seen.cluster;
+  if (!target.exists) {
+    return waitAndTell(turn, "stalled", `The target "${run.canary.target.name}" is not in the cluster.`, {
+      severity: "warn",
+    });
+  }
+  const wanted = firstReplicas(turn);
+  const actions: Action[] = [{ type: "floor-primary", floor: run.primaryReplicas }];
+  if (target.replicas < wanted) return keep(turn, {}, [...actions, { type: "scale-target", replicas: wanted }]);
+  const ready = target.observed && target.old === 0 && target.updated >= wanted &&
+    enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
+  if (ready) return advance(turn, "comparing", { nextCheckAt: now });
+  const deadline = run.stageSince + run.canary.progressDeadlineMs;
+  if (target.failed !== null || now >= deadline) {
+    return rollBack(
+      turn,
+      "failed",
+      announcement.deadline(target.failed ?? `${target.ready} of ${wanted} pods are ready.`),
+    );
+  }
+  const what = `Waits for the canary: ${target.ready} of ${wanted} pods are ready.`;
+  return keep(turn, {}, [wakeAt(deadline)], { waitsFor: what });
+}
+
+function compare(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const answer = seen.answers.comparison;
+  if (answer === null) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
+  if (answer.difference !== null) {
+    const nextCheckAt = now + run.canary.analysis.intervalMs;
+    const what = `What runs is not what would be promoted: ${answer.difference}`;
+    const step = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions: [wakeAt(nextCheckAt)] });
+    return { state: { ...step.state, run: { ...run, nextCheckAt } }, actions: step.actions };
+  }
+  return advance(turn, "pre-rollout", {
+    templateDigest: answer.templateDigest,
+    rendered: { primary: answer.primary, configs: answer.configs },
+    digests: answer.digests,
+    nextCheckAt: now,
+  });
+}
+
+function warmUp(turn: RunTurn): Step {
+  const { run, seen, state, now } = turn;
+  if (seen.cluster.fenceNeeded && !(seen.cluster.fence === "ours" && seen.cluster.fenceRun === run.id)) {
+    if (seen.cluster.fence === "foreign") {
+      return waitAndTell(turn, "stalled", "The target is fenced by someone else: take that off first.", {
+        severity: "warn",
+        alert: true,
+      });
+    }
+    return keep(turn, {}, [{ type: "fence", rollout: run.id }]);
+  }
+  if (run.canary.skipAnalysis) return toPushing(turn, "The analysis is skipped.");
+  const clearAt = state.lastTrafficAt === null ? 0 : state.lastTrafficAt + longestWindowMs(run.canary.analysis);
+  if (now < clearAt) {
+    return keep(turn, {}, [wakeAt(clearAt)], {
+      waitsFor: "Waits until the last rollout is out of the metric windows.",
+    });
+  }
+  const hooked = run.canary.analysis.webhooks.some((hook) => hook.type === "pre-rollout");
+  if (!hooked || run.preRolloutPassed) return firstStep(turn);
+  const answer = seen.answers.hooks["pre-rollout"];
+  if (answer === undefined) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
+  if (answer.type === "open") return firstStep({ ...turn, run: { ...run, preRolloutPassed: true } });
+  const failedChecks = run.failedChecks + 1;
+  const inconclusiveChecks = run.inconclusiveChecks + (answer.type === "unknown" ? 1 : 0);
+  const nextCheckAt = now + run.canary.analysis.intervalMs;
+  const message = `Halt advancement pre-rollout check ${answer.hook} failed: ${answer.reason}`;
+  const failed = { ...turn, run: { ...run, failedChecks, inconclusiveChecks, nextCheckAt } };
+  if (failedChecks >= run.canary.analysis.threshold) {
+    const held = inconclusiveChecks === failedChecks;
+    return rollBack(failed, held ? "held" : "failed", held ? message : announcement.thresholdReached(failedChecks));
+  }
+  const told = announce(turn, "check-failed", message, { severity: "warn", part: String(failedChecks) });
+  return keep(failed, {}, [told, wakeAt(nextCheckAt)]);
+}
+
+/** Where the strategy begins: a mirror, a share, or checks without traffic. */
+function firstStep(turn: RunTurn): Step {
+  const { run, now } = turn;
+  const { strategy, mirror } = run.canary.analysis;
+  const begin = (stage: Stage, nextWeight: number, nextMirror: boolean): Step => {
+    const next = { ...run, stage, stageSince: now, nextWeight, nextMirror, nextCheckAt: now };
+    return enter(turn, "progressing", { run: next });
+  };
+  switch (strategy.type) {
+    case "weights":
+      return mirror ? begin("capacity", 0, true) : begin("gate", strategy.steps[0] ?? 100, false);
+    case "ab":
+      return begin("capacity", 100, false);
+    case "blue-green":
+      return begin("capacity", 0, mirror);
+  }
+}

@@ -1,0 +1,77 @@
+/** Moves that several phases share: routes made true and observed, the target scaled, fences put and taken. */
+import type { Action } from "./action.ts";
+import type { Routes } from "./routes.ts";
+import type { Run } from "./state.ts";
+import type { RunTurn, Turn } from "./turn.ts";
+
+/** What the routes should say for a run. */
+export function routesOf(turn: Turn, run: Run): Routes {
+  const affinity = run.canary.analysis.sessionAffinity !== null;
+  const cookies = run.weight > 0 ? run.cookies : {
+    canary: null,
+    previous: affinity ? run.cookies.canary ?? turn.state.previousCookie : null,
+    primary: run.cookies.primary,
+  };
+  return { weight: run.weight, mirror: run.mirror, cookies };
+}
+
+/** Routes outside a rollout: all to the primary; the last rollout's cookie is expired. */
+export function steadyRoutes(turn: Turn): Routes {
+  const { previousCookie } = turn.state;
+  return { weight: 0, mirror: false, cookies: { canary: null, previous: previousCookie, primary: null } };
+}
+
+/** Whether the router says what is wanted. A router that splits nothing always says weight 0. */
+export function routesAgree(turn: Turn, wanted: Routes): boolean {
+  const { routes } = turn.seen.cluster;
+  if (!turn.canary.traits.weights) return true;
+  return routes.exists && routes.weight === wanted.weight && routes.mirror === wanted.mirror && !routes.drifted;
+}
+
+/** Actions that bring routes to what is wanted: none when they say so already. */
+export function routeActions(turn: Turn, wanted: Routes): readonly Action[] {
+  return routesAgree(turn, wanted) ? [] : [{ type: "route", routes: wanted }];
+}
+
+/** The router agrees and its data plane has accepted it. */
+export function routesObserved(turn: Turn, wanted: Routes): boolean {
+  if (!turn.canary.traits.weights) return true;
+  return routesAgree(turn, wanted) && turn.seen.cluster.routes.accepted === "yes";
+}
+
+/** How long routes must still be left alone before anything is scaled down; 0 when long enough. */
+export function settleLeftMs(turn: RunTurn): number {
+  const { run, now } = turn;
+  if (run.routedAt === null) return Number.POSITIVE_INFINITY;
+  if (!turn.canary.traits.weights) return 0;
+  return Math.max(0, run.routedAt + run.canary.promotion.settleMs - now);
+}
+
+/** Takes off a fence that is ours. */
+export function unfenceActions(turn: Turn): readonly Action[] {
+  return turn.seen.cluster.fence === "ours" ? [{ type: "unfence" }] : [];
+}
+
+export function targetToZero(turn: Turn): readonly Action[] {
+  const { target } = turn.seen.cluster;
+  return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];
+}
+
+/** Keeps derived objects as the remembered lock has them; moves no share. */
+export function repairActions(turn: Turn): readonly Action[] {
+  const { state, seen } = turn;
+  const { lock, run } = state;
+  if (lock === null) return [];
+  const { cluster } = seen;
+  const actions: Action[] = [];
+  const wrong = !cluster.primary.exists || cluster.primary.revision !== lock.release.revision || cluster.primaryDrifted;
+  if (wrong && !cluster.primary.deleting) {
+    const replicas = Math.max(1, cluster.primary.replicas, run?.primaryReplicas ?? 0, cluster.declaredReplicas);
+    actions.push({ type: "apply-primary", lock, floor: run === null ? null : run.primaryReplicas, replicas });
+  }
+  const apexWrong = cluster.apex !== "primary" && cluster.primary.ready > 0;
+  if (apexWrong || (!cluster.servicesReady && cluster.apex === "primary")) {
+    actions.push({ type: "apply-services", apex: "primary" });
+  }
+  return actions;
+}
