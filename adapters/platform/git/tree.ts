@@ -1,0 +1,79 @@
+/**
+ * Tree objects and the commit's two links that matter for reading. Entries keep their name and mode byte for byte, odd
+ * modes too, so a tree that is rewritten differs from the old one only where it was meant to.
+ */
+import { Buffer } from "node:buffer";
+import type { Oid } from "../../../src/ports/git.ts";
+import { AnswerFault, concatBytes } from "./pkt_line.ts";
+
+/** The empty tree, which a commit may have as root. */
+export const EMPTY_TREE: Oid = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+export interface RawEntry {
+  /** As written in the tree, without padding: "40000", "100644", also "100664". */
+  readonly mode: string;
+  readonly name: Uint8Array<ArrayBuffer>;
+  readonly oid: Oid;
+}
+
+export type EntryKind = "folder" | "file" | "link" | "submodule";
+
+/** What an entry is, by the file type bits of its mode. */
+export function kindOf(mode: string): EntryKind {
+  const type = parseInt(mode, 8) & 0o170000;
+  if (type === 0o040000) return "folder";
+  if (type === 0o120000) return "link";
+  return type === 0o160000 ? "submodule" : "file";
+}
+
+/**
+ * Reads a tree's entries in its own order.
+ *
+ * @throws {AnswerFault} "broken" when the bytes are no tree
+ */
+export function parseTree(bytes: Uint8Array<ArrayBuffer>): readonly RawEntry[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const entries: RawEntry[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const space = bytes.indexOf(0x20, at);
+    const nul = space < 0 ? -1 : bytes.indexOf(0, space);
+    if (nul < 0 || nul + 21 > bytes.length) throw new AnswerFault("broken", "a tree object ends inside an entry");
+    entries.push({
+      mode: buffer.toString("latin1", at, space),
+      name: bytes.subarray(space + 1, nul),
+      oid: buffer.toString("hex", nul + 1, nul + 21),
+    });
+    at = nul + 21;
+  }
+  return entries;
+}
+
+/** The bytes of a tree; entries are written in the order given. */
+export function encodeTree(entries: readonly RawEntry[]): Uint8Array<ArrayBuffer> {
+  return concatBytes(entries.flatMap((entry) => [
+    Buffer.from(`${entry.mode} `, "latin1"),
+    entry.name,
+    Uint8Array.of(0),
+    Buffer.from(entry.oid, "hex"),
+  ]));
+}
+
+/** Git's order of entries: by bytes, a folder's name as if it ended in "/". Zero only for the same name and kind. */
+export function compareEntries(left: RawEntry, right: RawEntry): number {
+  const shorter = Math.min(left.name.length, right.name.length);
+  for (let index = 0; index < shorter; index++) {
+    const difference = (left.name[index] ?? 0) - (right.name[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return byteAfter(left, shorter) - byteAfter(right, shorter) || left.name.length - right.name.length;
+}
+
+/** Whether two names are the same bytes. */
+export function sameName(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}
+
+function byteAfter(entry: RawEntry, index: number): number {
+  return entry.name[index] ?? (kindOf(entry.mode) === "folder" ? 0x2f : 0);
+}

@@ -1,0 +1,169 @@
+/**
+ * Reading trees: listing, looking up a path, the difference of two trees, and the closure of a commit. Equal ids are equal
+ * content, so subtrees that did not change are never visited.
+ */
+import type { Oid, TreeEntry } from "../../../src/ports/git.ts";
+import { parseCommit } from "./commit.ts";
+import { decodeName, encodeName } from "./entry_name.ts";
+import type { GitObject, ObjectSource, ObjectStore } from "./object_store.ts";
+import { AnswerFault } from "./pkt_line.ts";
+import { kindOf, parseTree, type RawEntry, sameName } from "./tree.ts";
+
+/** Bound on nested folders; deeper trees only come from somebody who wants to break readers. */
+const DEPTH_MAX = 256;
+
+/** A path that differs between two trees. */
+export interface PathChange {
+  readonly path: string;
+  readonly was?: Oid;
+  readonly is?: Oid;
+}
+
+/**
+ * The entries of a tree.
+ *
+ * @throws {AnswerFault} "incomplete" when the tree is not there
+ */
+export function readTree(source: ObjectSource, oid: Oid): readonly RawEntry[] {
+  const object = source.get(oid);
+  if (object === undefined) throw new AnswerFault("incomplete", `tree ${oid} is missing`);
+  if (object.type !== "tree") throw new AnswerFault("broken", `object ${oid} is a ${object.type} and not a tree`);
+  return parseTree(object.bytes);
+}
+
+/** The entry at a path, or undefined; "" has none. */
+export function findEntry(source: ObjectSource, root: Oid, path: string): RawEntry | undefined {
+  let tree: Oid | undefined = root;
+  let found: RawEntry | undefined;
+  for (const part of path.split("/")) {
+    if (tree === undefined) return undefined;
+    const name = encodeName(part);
+    found = readTree(source, tree).find((entry) => sameName(entry.name, name));
+    tree = found !== undefined && kindOf(found.mode) === "folder" ? found.oid : undefined;
+  }
+  return found;
+}
+
+/** Files below a folder ("" for all), in path order by bytes; links and submodules left out. */
+export function listFiles(source: ObjectSource, root: Oid, under: string): readonly TreeEntry[] {
+  const folder = under.replace(/\/+$/, "");
+  const start = folder === "" ? { mode: "40000", oid: root } : findEntry(source, root, folder);
+  const files: TreeEntry[] = [];
+  if (start === undefined) return files;
+  if (kindOf(start.mode) === "file") return [{ path: folder, oid: start.oid, mode: start.mode }];
+  if (kindOf(start.mode) === "folder") collectFiles(source, start.oid, folder === "" ? "" : `${folder}/`, files);
+  return files;
+}
+
+function collectFiles(source: ObjectSource, tree: Oid, prefix: string, into: TreeEntry[], depth = 0): void {
+  refuseDepth(depth);
+  for (const entry of readTree(source, tree)) {
+    const kind = kindOf(entry.mode);
+    const path = prefix + decodeName(entry.name);
+    if (kind === "file") into.push({ path, oid: entry.oid, mode: entry.mode });
+    else if (kind === "folder") collectFiles(source, entry.oid, `${path}/`, into, depth + 1);
+  }
+}
+
+/** One side of a comparison: a tree and where it is kept; without `tree`, nothing. */
+export interface TreeSide {
+  readonly source: ObjectSource;
+  readonly tree: Oid | undefined;
+}
+
+/**
+ * Files that differ in content or mode, in path order. A file that became a folder, a link or a submodule counts as gone.
+ */
+export function diffTrees(was: TreeSide, is: TreeSide): readonly PathChange[] {
+  const changes: PathChange[] = [];
+  collectChanges(was, is, "", changes, 0);
+  return changes.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0));
+}
+
+function collectChanges(was: TreeSide, is: TreeSide, prefix: string, into: PathChange[], depth: number): void {
+  if (was.tree === is.tree) return;
+  refuseDepth(depth);
+  const before = entriesByName(was);
+  const after = entriesByName(is);
+  for (const name of new Set([...before.keys(), ...after.keys()])) {
+    const old = before.get(name);
+    const now = after.get(name);
+    if (old !== undefined && now !== undefined && old.oid === now.oid && old.mode === now.mode) continue;
+    const path = prefix + name;
+    const wasFile = oidIf(old, "file");
+    const isFile = oidIf(now, "file");
+    if (wasFile !== undefined || isFile !== undefined) {
+      into.push({
+        path,
+        ...(wasFile === undefined ? {} : { was: wasFile }),
+        ...(isFile === undefined ? {} : { is: isFile }),
+      });
+    }
+    const inner = [{ ...was, tree: oidIf(old, "folder") }, { ...is, tree: oidIf(now, "folder") }] as const;
+    collectChanges(inner[0], inner[1], `${path}/`, into, depth + 1);
+  }
+}
+
+function entriesByName(side: TreeSide): ReadonlyMap<string, RawEntry> {
+  if (side.tree === undefined) return new Map();
+  return new Map(readTree(side.source, side.tree).map((entry) => [decodeName(entry.name), entry]));
+}
+
+function oidIf(entry: RawEntry | undefined, kind: "file" | "folder"): Oid | undefined {
+  return entry !== undefined && kindOf(entry.mode) === kind ? entry.oid : undefined;
+}
+
+/**
+ * Everything of a commit that the store does not have yet. Subtrees in the store are complete by its own rule, so only
+ * what is new is visited.
+ *
+ * @throws {AnswerFault} "incomplete" when anything that the commit needs is in neither
+ */
+export function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): ReadonlyMap<Oid, GitObject> {
+  const fresh = new Map<Oid, GitObject>();
+  const take = (oid: Oid, what: GitObject["type"]): GitObject | undefined => {
+    if (store.has(oid) || fresh.has(oid)) return undefined;
+    const object = arrived.get(oid);
+    if (object === undefined) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
+    if (object.type !== what) throw new AnswerFault("broken", `object ${oid} is a ${object.type} and not a ${what}`);
+    fresh.set(oid, object);
+    return object;
+  };
+  const visit = (tree: Oid, depth: number): void => {
+    refuseDepth(depth);
+    const object = take(tree, "tree");
+    if (object === undefined) return;
+    for (const entry of parseTree(object.bytes)) {
+      const kind = kindOf(entry.mode);
+      if (kind === "folder") visit(entry.oid, depth + 1);
+      else if (kind !== "submodule") take(entry.oid, "blob");
+    }
+  };
+  const object = take(commit, "commit");
+  if (object !== undefined) visit(parseCommit(commit, object).tree, 0);
+  return fresh;
+}
+
+/** Marks everything that the commits need; what is not marked can go. */
+export function markReachable(store: ObjectStore, commits: Iterable<Oid>): ReadonlySet<Oid> {
+  const marked = new Set<Oid>();
+  const visit = (tree: Oid): void => {
+    if (marked.has(tree)) return;
+    marked.add(tree);
+    for (const entry of readTree(store, tree)) {
+      if (kindOf(entry.mode) === "folder") visit(entry.oid);
+      else marked.add(entry.oid);
+    }
+  };
+  for (const commit of commits) {
+    const object = store.get(commit);
+    if (object === undefined) continue;
+    marked.add(commit);
+    visit(parseCommit(commit, object).tree);
+  }
+  return marked;
+}
+
+function refuseDepth(depth: number): void {
+  if (depth > DEPTH_MAX) throw new AnswerFault("broken", `a tree is nested more than ${DEPTH_MAX} folders deep`);
+}
