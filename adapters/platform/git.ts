@@ -1,0 +1,259 @@
+/**
+ * The Git port: one branch of one remote, all in memory, without a work tree and without a git binary. A fetch is believed
+ * only when every object of the new commit is there; until then the old snapshot stands, whatever the server did.
+ */
+import { BugError, InvalidSpecError, RejectedError, UnavailableError } from "../../src/errors.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot } from "../../src/ports/git.ts";
+import { Connection } from "./git/connection.ts";
+import { type GitAuthSource, parseRemoteUrl } from "./git/git_auth.ts";
+import { History } from "./git/history.ts";
+import { HttpTransport } from "./git/http_transport.ts";
+import { Mutex } from "./git/mutex.ts";
+import { isOid, ObjectStore } from "./git/object_store.ts";
+import { AnswerFault } from "./git/pkt_line.ts";
+import { makeCommits, pushCommits } from "./git/push.ts";
+import { StoredSnapshot, storedSnapshot } from "./git/snapshot.ts";
+import { markReachable, newClosure } from "./git/tree_walk.ts";
+
+export type { GitAuth, GitAuthSource } from "./git/git_auth.ts";
+
+const TIMEOUT_MS = 30_000;
+const FETCH_BYTES_MAX = 256 * 1024 * 1024;
+/** Manifests shrink to a third in a pack, more where files are alike; beyond this factor it is an attack. */
+const INFLATED_FACTOR_MAX = 16;
+/** Snapshots given out between two sweeps of objects that nobody needs any more. */
+const SNAPSHOTS_PER_SWEEP = 50;
+/** How deep the history is searched where a server gives no commit by its hash; each step sends only what is new. */
+const DEEPEN_STEPS = [50, 250, 1000] as const;
+
+export interface GitRemoteOptions {
+  /** An http(s) address without credentials. */
+  readonly url: string;
+  /** Short name, "main". */
+  readonly branch: string;
+  readonly auth?: GitAuthSource;
+  /** Further certificate authorities, PEM. */
+  readonly caPem?: string;
+  /** How long the server may be silent; default 30 s. A whole answer may take ten times that. */
+  readonly timeoutMs?: number;
+  readonly clock: Clock;
+  /** Bound on one answer; default 256 MiB. About three times as much is held in memory. */
+  readonly fetchBytesMax?: number;
+}
+
+/**
+ * Opens one branch of a remote; sends nothing yet.
+ *
+ * *Guarantees*: methods run one at a time. A snapshot stays readable as long as somebody holds it.
+ * *Caveats*: the whole tree of the branch is held in memory. In `push`, a draft that changes nothing makes no commit, so
+ * `commits` may be shorter than the drafts.
+ *
+ * @throws {InvalidSpecError} when the url or the branch cannot be used
+ */
+export function openGitRemote(options: GitRemoteOptions): GitRemote & { close(): void } {
+  return new RemoteBranch(options);
+}
+
+class RemoteBranch implements GitRemote {
+  readonly url: string;
+  readonly branch: string;
+  readonly #transport: HttpTransport;
+  readonly #connection: Connection;
+  readonly #history: History;
+  readonly #mutex = new Mutex();
+  #store = new ObjectStore();
+  #tip: StoredSnapshot | undefined;
+  /** Every snapshot given out, held weakly: what somebody can still read must not be swept. */
+  #given: readonly WeakRef<StoredSnapshot>[] = [];
+  #snapshotsSinceSweep = 0;
+  #isClosed = false;
+
+  constructor(options: GitRemoteOptions) {
+    const url = parseRemoteUrl(options.url);
+    this.url = `${url.origin}${url.pathname}`;
+    this.branch = checkedBranch(options.branch);
+    const answerBytesMax = options.fetchBytesMax ?? FETCH_BYTES_MAX;
+    this.#transport = new HttpTransport({
+      url,
+      clock: options.clock,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      answerBytesMax,
+      ...(options.auth === undefined ? {} : { auth: options.auth }),
+      ...(options.caPem === undefined ? {} : { caPem: options.caPem }),
+    });
+    this.#connection = new Connection({
+      transport: this.#transport,
+      url: this.url,
+      branch: this.branch,
+      inflatedBytesMax: answerBytesMax * INFLATED_FACTOR_MAX,
+    });
+    this.#history = new History(this.#connection);
+  }
+
+  get tip(): Snapshot | undefined {
+    return this.#tip;
+  }
+
+  fetch(signal?: AbortSignal): Promise<Snapshot> {
+    return this.#exclusive("fetch", () => this.#fetch(signal), signal);
+  }
+
+  at(commit: Oid, signal?: AbortSignal): Promise<Snapshot | undefined> {
+    return this.#exclusive("fetch an older commit of", () => this.#at(commit, signal), signal);
+  }
+
+  log(max: number, signal?: AbortSignal): Promise<readonly CommitInfo[]> {
+    return this.#exclusive("read the history of", async () => {
+      const tip = this.#tip ?? await this.#fetch(signal);
+      const commits = await this.#history.log(tip.commit, max, { local: tip.store, signal });
+      return commits.map(({ oid, tree, parents, author, message }) => ({ oid, tree, parents, author, message }));
+    }, signal);
+  }
+
+  push(base: Snapshot, drafts: readonly CommitDraft[], signal?: AbortSignal): Promise<PushResult> {
+    return this.#exclusive("push to", () => this.#push(storedSnapshot(base), drafts, signal), signal);
+  }
+
+  cannotPush(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#exclusive("ask for write access to", async () => {
+      try {
+        await this.#connection.askWriteCapabilities(signal);
+        return undefined;
+      } catch (cause) {
+        if (cause instanceof RejectedError) return cause.message;
+        throw cause;
+      }
+    }, signal);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#transport.close();
+  }
+
+  async #fetch(signal: AbortSignal | undefined): Promise<StoredSnapshot> {
+    const oid = await this.#connection.branchTip(signal);
+    if (this.#tip?.commit === oid) return this.#tip;
+    try {
+      await this.#download(this.#store, oid, signal);
+    } catch (cause) {
+      const isGap = cause instanceof AnswerFault && cause.kind === "incomplete" && this.#tip !== undefined;
+      if (!isGap) throw cause;
+      // What the server believes us to have is not what we have. Starting over leaves snapshots their old store.
+      const scratch = new ObjectStore();
+      await this.#download(scratch, oid, signal);
+      this.#store = scratch;
+    }
+    return this.#moveTo(oid);
+  }
+
+  /** Brings a commit and all that it needs into a store, or changes nothing. */
+  async #download(store: ObjectStore, commit: Oid, signal: AbortSignal | undefined): Promise<void> {
+    if (store.has(commit)) return;
+    const have = this.#tip !== undefined && store.has(this.#tip.commit) ? [this.#tip.commit] : [];
+    const request = { wants: [commit], haves: have, shallow: have, deepen: 1 };
+    const { objects } = await this.#connection.fetchObjects(request, store, signal);
+    store.adopt(newClosure(store, objects, commit));
+  }
+
+  async #at(commit: Oid, signal: AbortSignal | undefined): Promise<Snapshot | undefined> {
+    if (!isOid(commit)) return undefined;
+    try {
+      await this.#download(this.#store, commit, signal);
+    } catch (cause) {
+      const isRefusal = cause instanceof AnswerFault && cause.kind === "remote";
+      if (!isRefusal) throw cause;
+      if (!await this.#deepenTo(commit, signal)) return undefined;
+    }
+    return this.#give(commit);
+  }
+
+  async #deepenTo(commit: Oid, signal: AbortSignal | undefined): Promise<boolean> {
+    const tip = await this.#fetch(signal);
+    for (const deepen of DEEPEN_STEPS) {
+      const request = { wants: [tip.commit], haves: [tip.commit], shallow: [tip.commit], deepen };
+      const { objects, isShallow } = await this.#connection.fetchObjects(request, this.#store, signal);
+      if (objects.has(commit)) {
+        this.#store.adopt(newClosure(this.#store, objects, commit));
+        return true;
+      }
+      if (!isShallow) return false;
+    }
+    return false;
+  }
+
+  async #push(
+    base: StoredSnapshot,
+    drafts: readonly CommitDraft[],
+    signal: AbortSignal | undefined,
+  ): Promise<PushResult> {
+    const made = await makeCommits(base, drafts);
+    const mine = made.commits.at(-1);
+    if (mine === undefined) return { type: "unchanged" };
+    const result = await pushCommits({ connection: this.#connection, history: this.#history, base, signal }, made);
+    if (result.type !== "pushed") return result;
+    for (const commit of made.commits) this.#store.adopt(newClosure(this.#store, made.objects, commit));
+    this.#moveTo(mine);
+    return result;
+  }
+
+  #moveTo(oid: Oid): StoredSnapshot {
+    this.#tip = this.#give(oid);
+    return this.#tip;
+  }
+
+  #give(commit: Oid): StoredSnapshot {
+    const snapshot = new StoredSnapshot(this.#store, commit);
+    this.#given = [...this.#given, new WeakRef(snapshot)];
+    this.#snapshotsSinceSweep++;
+    if (this.#snapshotsSinceSweep >= SNAPSHOTS_PER_SWEEP) this.#sweep();
+    return snapshot;
+  }
+
+  #sweep(): void {
+    this.#snapshotsSinceSweep = 0;
+    this.#given = this.#given.filter((given) => given.deref() !== undefined);
+    const held = this.#given.flatMap((given) => {
+      const snapshot = given.deref();
+      return snapshot?.store === this.#store ? [snapshot.commit] : [];
+    });
+    this.#store.sweep(markReachable(this.#store, held));
+  }
+
+  /** Runs alone; names the branch in what the wire complains of, and asks the server anew after any trouble. */
+  #exclusive<T>(doing: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#mutex.run(async () => {
+      if (this.#isClosed) throw new BugError(`Cannot ${doing} ${this.#connection.label}: the remote is closed`);
+      try {
+        return await work();
+      } catch (cause) {
+        this.#connection.forget();
+        if (!(cause instanceof AnswerFault)) throw cause;
+        throw answerError(`${doing} ${this.#connection.label}`, cause);
+      }
+    }, signal);
+  }
+}
+
+function answerError(doing: string, fault: AnswerFault): UnavailableError {
+  const why = fault.kind === "remote" ? `the server says ${JSON.stringify(fault.message)}` : fault.message;
+  return new UnavailableError(`Cannot ${doing}: ${why}`, {
+    fix: fault.kind === "too-large"
+      ? "Raise the bound on fetched bytes, or keep large files out of this repository."
+      : "It is tried again; if that goes on, look into the log of the Git server or of the proxy in front of it.",
+    data: { fault: fault.kind },
+    cause: fault,
+  });
+}
+
+/** @see git-check-ref-format(1) */
+function checkedBranch(branch: string): string {
+  // deno-lint-ignore no-control-regex
+  const isBad = branch === "" || /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|(^|\/)\.|\.lock(\/|$)|^\/|[/.]$/.test(branch);
+  if (!isBad) return branch;
+  throw new InvalidSpecError(`Cannot use Git branch ${JSON.stringify(branch)}: it is no branch name`, {
+    fix: 'Give the short name of a branch, such as "main".',
+  });
+}

@@ -1,0 +1,70 @@
+/** The files at one commit, read from memory. Everything it needs was checked to be there before it was made. */
+import { BugError } from "../../../src/errors.ts";
+import type { CommitInfo, Oid, Snapshot, TreeEntry } from "../../../src/ports/git.ts";
+import { parseCommit, type ParsedCommit } from "./commit.ts";
+import type { ObjectStore } from "./object_store.ts";
+import { AnswerFault } from "./pkt_line.ts";
+import { kindOf } from "./tree.ts";
+import { diffTrees, findEntry, listFiles, type PathChange } from "./tree_walk.ts";
+
+export class StoredSnapshot implements Snapshot {
+  readonly commit: Oid;
+  /** Keeps what this snapshot needs, also when the remote has started over with another store. */
+  readonly store: ObjectStore;
+
+  constructor(store: ObjectStore, commit: Oid) {
+    this.store = store;
+    this.commit = commit;
+  }
+
+  files(under = ""): Promise<readonly TreeEntry[]> {
+    return this.#local(() => listFiles(this.store, this.parsed().tree, under));
+  }
+
+  read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#local(() => {
+      const entry = findEntry(this.store, this.parsed().tree, path);
+      if (entry === undefined || kindOf(entry.mode) !== "file") return undefined;
+      // A copy: whoever writes into it must not change what others read.
+      return this.store.get(entry.oid)?.bytes.slice();
+    });
+  }
+
+  changed(since: Snapshot): Promise<readonly PathChange[]> {
+    return this.#local(() => {
+      const was = storedSnapshot(since);
+      return diffTrees(
+        { source: was.store, tree: was.parsed().tree },
+        { source: this.store, tree: this.parsed().tree },
+      );
+    });
+  }
+
+  info(): Promise<CommitInfo> {
+    return this.#local(() => {
+      const { oid, tree, parents, author, message } = this.parsed();
+      return { oid, tree, parents, author, message };
+    });
+  }
+
+  parsed(): ParsedCommit {
+    const object = this.store.get(this.commit);
+    if (object === undefined) throw new BugError(`Cannot read commit ${this.commit}: it is no longer in memory`);
+    return parseCommit(this.commit, object);
+  }
+
+  async #local<T>(read: () => T): Promise<T> {
+    try {
+      return await Promise.resolve(read());
+    } catch (cause) {
+      if (!(cause instanceof AnswerFault)) throw cause;
+      throw new BugError(`Cannot read commit ${this.commit}: ${cause.message}`, { cause });
+    }
+  }
+}
+
+/** A snapshot as one of ours. Throws BugError for one that another implementation made. */
+export function storedSnapshot(snapshot: Snapshot): StoredSnapshot {
+  if (snapshot instanceof StoredSnapshot) return snapshot;
+  throw new BugError(`Cannot use snapshot ${snapshot.commit}: it was not made by this Git adapter`);
+}
