@@ -223,6 +223,37 @@ Deno.test("422 lists every complaint with its field", async () => {
   });
 });
 
+Deno.test("what can never succeed is not retried, whatever status it comes with", async () => {
+  await wired(async (all) => {
+    const message = "failed to create typed patch object (prod/shop; apps/v1, Kind=Deployment): .spec.nonsense: " +
+      "field not declared in schema";
+    const unknownField = await failedApply(all, {
+      type: "answer",
+      status: 500,
+      body: statusBody(500, "", message),
+    });
+    ok(unknownField instanceof RejectedError && unknownField.message.includes(".spec.nonsense"));
+    const details = { name: "prod", kind: "namespaces" };
+    const noNamespace = await failedApply(all, {
+      type: "answer",
+      status: 404,
+      body: statusBody(404, "NotFound", 'namespaces "prod" not found', details),
+    });
+    ok(noNamespace instanceof RejectedError);
+    equal(noNamespace.fix, 'Create the namespace "prod"');
+    const broken = await failedApply(all, {
+      type: "answer",
+      status: 500,
+      body: statusBody(500, "InternalError", "etcdserver: no leader"),
+    });
+    ok(broken instanceof UnavailableError);
+    await rejects(all.cluster.scale({ ...shopRef, name: "nope" }, 1), (error: unknown) => {
+      ok(error instanceof ConflictError, "what is gone is read again");
+      return true;
+    });
+  });
+});
+
 Deno.test("what may pass is an UnavailableError, with the server's own wish for the next try", async () => {
   await wired(async (all) => {
     const tooMany = await failedApply(all, {

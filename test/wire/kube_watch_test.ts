@@ -257,7 +257,7 @@ Deno.test("a refused first list is an error, and the next call asks anew", async
     server.script(isList, answer(403, "Forbidden"));
     await rejects(cluster.watch(everywhere), (error: unknown) => {
       ok(error instanceof RejectedError);
-      ok(error.fix?.startsWith('Grant the verb "list" on "deployments" of API group "apps"'), error.fix);
+      ok(error.fix?.startsWith('Grant the verb "list" on "deployments" of API group "apps"'), `${error.fix}`);
       return true;
     });
     deepEqual(cluster.watches(), []);

@@ -35,7 +35,7 @@ export interface ReflectorStatus {
   readonly reconnects: number;
   /** Epoch milliseconds of the last event or bookmark; undefined before the first. */
   readonly lastEventAt: number | undefined;
-  /** Why the last attempt ended, until one succeeds. */
+  /** Why the last attempt failed, until a list, an event or a bookmark arrives. */
   readonly lastError: Error | undefined;
 }
 

@@ -48,7 +48,7 @@ export function errorFromAnswer(asked: Asked, answer: BadAnswer): SerinError {
     case 403:
       return new RejectedError(says, { data, fix: grantFix(asked) });
     case 404:
-      return missing(asked, says, data);
+      return missing(asked, answer, says, data);
     case 409:
       return conflict(asked, answer, says, data);
     case 410:
@@ -57,11 +57,17 @@ export function errorFromAnswer(asked: Asked, answer: BadAnswer): SerinError {
     case 422:
       return invalid(asked, answer, data);
     default:
+      if (status === 500 && REFUSED_APPLY.test(messageOf(answer))) {
+        return new RejectedError(says, { data, fix: "Check the field against the schema that this server has" });
+      }
       return status === 408 || status === 429 || status >= 500
         ? new UnavailableError(says, { data, ...retryAfter(answer) })
         : new RejectedError(says, { data });
   }
 }
+
+/** Servers, also new ones, call an applied field that is not in the schema an internal error. It is not one. */
+const REFUSED_APPLY = /failed to create typed patch object|field not declared in schema/;
 
 /** The error for a watch event of type ERROR, which carries a `Status`. */
 export function errorFromWatchEvent(asked: Asked, status: Json): SerinError {
@@ -79,7 +85,15 @@ function retryAfter(answer: BadAnswer): { readonly retryAfterMs?: number } {
   return seconds === undefined || seconds <= 0 ? {} : { retryAfterMs: seconds * 1000 };
 }
 
-function missing(asked: Asked, says: string, data: Readonly<Record<string, unknown>>): SerinError {
+function missing(
+  asked: Asked,
+  answer: BadAnswer,
+  says: string,
+  data: Readonly<Record<string, unknown>>,
+): SerinError {
+  if (stringAt(answer.body, "details", "kind") === "namespaces" && asked.resource !== "namespaces") {
+    return new RejectedError(says, { data, fix: `Create the namespace "${asked.namespace ?? ""}"` });
+  }
   switch (asked.verb) {
     case "list":
     case "watch":
@@ -125,6 +139,9 @@ function invalid(asked: Asked, answer: BadAnswer, data: Readonly<Record<string, 
 }
 
 function grantFix(asked: Asked): string {
+  if (asked.resource === "discovery" || asked.resource === "version") {
+    return 'Bind the ClusterRole "system:discovery" to the agent';
+  }
   const [resource, subresource] = asked.resource.split("/");
   const [plural, ...group] = (resource ?? "").split(".");
   const where = asked.namespace === undefined ? "in the whole cluster" : `in namespace "${asked.namespace}"`;
