@@ -16,11 +16,11 @@ function hookChecks(answers: Answers): readonly CheckResult[] {
   if (answer === undefined || answer.type === "open") return [];
   const message = `check ${answer.hook} failed: ${answer.reason}`;
   const outcome = answer.type === "closed" ? "failed" : "inconclusive";
-  return [{ name: answer.hook, outcome, value: null, message, critical: false, dryRun: false }];
+  return [{ name: answer.hook, outcome, value: null, message, noData: false, critical: false, dryRun: false }];
 }
 
-function meaning(analysis: AnalysisSpec): Inconclusive {
-  return analysis.onInconclusive;
+function meaning(analysis: AnalysisSpec, check: CheckResult): Inconclusive {
+  return check.noData ? analysis.onNoData : analysis.onInconclusive;
 }
 
 /** The first check that stands in the way decides, hooks before metrics, as in Flagger; dry runs are only shown. */
@@ -32,9 +32,9 @@ export function judgeRound(analysis: AnalysisSpec, answers: Answers): Verdict {
     const critical = failed.some((check) => check.critical);
     return { type: "failed", message: first.message, inconclusive: false, critical };
   }
-  const unsure = checks.find((check) => check.outcome === "inconclusive");
+  const unsure = checks.find((check) => check.outcome === "inconclusive" && meaning(analysis, check) !== "pass");
   if (unsure === undefined) return { type: "passed" };
-  switch (meaning(analysis)) {
+  switch (meaning(analysis, unsure)) {
     case "pass":
       return { type: "passed" };
     case "hold":

@@ -20,6 +20,8 @@ export interface CheckResult {
   readonly outcome: "passed" | "failed" | "inconclusive";
   readonly value: number | null;
   readonly message: string;
+  /** Inconclusive because there was nothing to count; `onNoData` says what that means. */
+  readonly noData: boolean;
   readonly critical: boolean;
   readonly dryRun: boolean;
 }

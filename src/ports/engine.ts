@@ -16,7 +16,10 @@ export interface EngineAdapter {
   /** @param owners the live objects of `owner`; those that do not exist are left out */
   readonly applied: (commit: string, owners: readonly KubeObject[]) => AppliedView;
   /** Merge patches that make the engine look at the tip at once. `token` is new each time. */
-  readonly refresh: (owners: readonly ObjectRef[], token: string) => readonly { readonly ref: ObjectRef; readonly patch: JsonObject }[];
+  readonly refresh: (
+    owners: readonly ObjectRef[],
+    token: string,
+  ) => readonly { readonly ref: ObjectRef; readonly patch: JsonObject }[];
   /** Merge patch on the live target that keeps the engine from starting unanalysed pods, marked with the rollout's id; null: none is needed. */
   readonly fence: (rollout: string) => JsonObject | null;
   /** Merge patch that takes our fence off. */

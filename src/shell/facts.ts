@@ -1,0 +1,222 @@
+/** What the watch caches say about a canary: costs no request. */
+import type { Canary } from "../core/canary.ts";
+import { digestOf } from "../core/digest.ts";
+import {
+  at,
+  type JsonObject,
+  type KubeObject,
+  numberAt,
+  objectAt,
+  type ObjectRef,
+  stringAt,
+} from "../core/kube_object.ts";
+import { type Names, namesOf, REVISION_ANNOTATION } from "../core/names.ts";
+import type { ClusterFacts } from "../core/observation.ts";
+import { type Release, releaseOf } from "../core/release.ts";
+import type { State } from "../core/state.ts";
+import { isSubset } from "../core/subset.ts";
+import { InvalidSpecError } from "../errors.ts";
+import type { ClusterIdentity } from "../core/decision.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { EngineAdapter } from "../ports/engine.ts";
+import type { RouterAdapter } from "../ports/router.ts";
+import type { ScalerAdapter } from "../ports/scaler.ts";
+import type { WorkloadAdapter } from "../ports/workload.ts";
+import type { Tables } from "./tables.ts";
+
+/** The adapters that one canary uses. */
+export interface Chosen {
+  readonly router: RouterAdapter;
+  readonly workload: WorkloadAdapter;
+  readonly scaler: ScalerAdapter | null;
+}
+
+export function choose(tables: Tables, canary: Canary): Chosen {
+  const router = tables.routers.get(canary.provider);
+  if (router === undefined) throw unsupported(canary, `provider "${canary.provider}"`, [...tables.routers.keys()]);
+  const id = `${canary.target.apiVersion}/${canary.target.kind}`;
+  const workload = tables.workloads.get(id);
+  if (workload === undefined) throw unsupported(canary, `target kind "${id}"`, [...tables.workloads.keys()]);
+  if (canary.scaler === null) return { router, workload, scaler: null };
+  const scaler = [...tables.scalers.values()].find((adapter) => adapter.kind === canary.scaler?.kind);
+  if (scaler === undefined) throw unsupported(canary, `autoscaler "${canary.scaler.kind}"`, [...tables.scalers.keys()]);
+  return { router, workload, scaler };
+}
+
+function unsupported(canary: Canary, what: string, known: readonly string[]): InvalidSpecError {
+  const { namespace, name } = canary.id;
+  return new InvalidSpecError(`Cannot look after "${namespace}/${name}": ${what} is not supported`, {
+    fix: `Use one of ${known.join(", ")}`,
+  });
+}
+
+export interface Refs extends Names {
+  readonly targetRef: ObjectRef;
+  readonly primaryRef: ObjectRef;
+  readonly scalerRef: ObjectRef | null;
+  readonly primaryScalerRef: ObjectRef | null;
+  readonly services: readonly ObjectRef[];
+}
+
+export function refsOf(canary: Canary, scaler: ScalerAdapter | null): Refs {
+  const names = namesOf(canary);
+  const { namespace } = canary.id;
+  const { apiVersion, kind } = canary.target;
+  const scalerRef = (name: string | null): ObjectRef | null =>
+    scaler === null || name === null ? null : { apiVersion: scaler.apiVersion, kind: scaler.kind, namespace, name };
+  return {
+    ...names,
+    targetRef: { apiVersion, kind, namespace, name: names.target },
+    primaryRef: { apiVersion, kind, namespace, name: names.primary },
+    scalerRef: scalerRef(names.scaler),
+    primaryScalerRef: scalerRef(names.primaryScaler),
+    services: [names.apex, names.primaryService, names.canaryService].map((name) => ({
+      apiVersion: "v1",
+      kind: "Service",
+      namespace,
+      name,
+    })),
+  };
+}
+
+/** The engine that applies a target: as the spec says, else by whose marks it carries. */
+export function engineOf(
+  tables: Tables,
+  canary: Canary,
+  live: KubeObject | undefined,
+  fallback: string,
+): EngineAdapter {
+  const byId = (id: string): EngineAdapter => {
+    const found = tables.engines.get(id);
+    if (found === undefined) throw unsupported(canary, `engine "${id}"`, [...tables.engines.keys()]);
+    return found;
+  };
+  if (canary.engine !== null) return byId(canary.engine);
+  if (live !== undefined) {
+    for (const engine of tables.engines.values()) if (!engine.applies && engine.owner(live) !== null) return engine;
+  }
+  return byId(fallback);
+}
+
+export interface FactsInput {
+  readonly canary: Canary;
+  readonly state: State;
+  /** The candidate at the tip, or null. */
+  readonly candidate: Release | null;
+  readonly identity: ClusterIdentity;
+  readonly defaultEngine: string;
+  readonly blocked: string | null;
+}
+
+/** Reads all that is known of a canary's objects. Throws InvalidSpecError where no adapter fits. */
+export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput): ClusterFacts {
+  const { canary, state, candidate } = input;
+  const chosen = choose(tables, canary);
+  const refs = refsOf(canary, chosen.scaler);
+  const target = cluster.get(refs.targetRef);
+  const primary = cluster.get(refs.primaryRef);
+  const engine = engineOf(tables, canary, target, input.defaultEngine);
+  const routes = chosen.router.read(canary, present(cluster, chosen.router.needs(canary)));
+  const scaler = refs.scalerRef === null ? undefined : cluster.get(refs.scalerRef);
+  const manifest = target ?? candidate?.target ?? state.lock?.release.target;
+  const apex = manifest === undefined ? "absent" : apexOf(cluster, refs, tables.selector(manifest));
+  const commit = state.run?.release.commit ?? candidate?.commit ?? "";
+  return {
+    uid: input.identity.uid,
+    clusterName: input.identity.name,
+    target: chosen.workload.read(target),
+    primary: chosen.workload.read(primary),
+    primaryDrifted: primary !== undefined && state.lock !== null && drifted(state.lock.primary, primary),
+    engineApplies: engine.applies,
+    targetRevision: target?.metadata.annotations?.[REVISION_ANNOTATION] ?? null,
+    routes,
+    apex,
+    servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
+    applied: engine.applies
+      ? { type: "applied", message: "The agent applies it." }
+      : engine.applied(commit, present(cluster, (target === undefined ? null : engine.owner(target)) ?? [])),
+    liveRelease: target === undefined ? null : liveRelease(target, canary),
+    fence: target === undefined ? "none" : fenceOf(engine, target),
+    fenceRun: target === undefined ? null : engine.fencedBy(target),
+    fenceNeeded: engine.fence("") !== null,
+    scalerMinimum: scaler === undefined || chosen.scaler === null ? 0 : chosen.scaler.minimum(scaler),
+    declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
+    blocked: input.blocked,
+  };
+}
+
+export function present(cluster: Cluster, refs: readonly ObjectRef[]): readonly KubeObject[] {
+  return refs.flatMap((ref) => {
+    const object = cluster.get(ref);
+    return object === undefined ? [] : [object];
+  });
+}
+
+/** Metadata but labels and annotations of ours is the server's; replicas are the scaler's. */
+function drifted(applied: KubeObject, live: KubeObject): boolean {
+  const { annotations, labels } = applied.metadata;
+  const spec: JsonObject = objectAt(applied, "spec");
+  const { replicas: _replicas, ...rest } = spec;
+  return !isSubset({ labels: labels ?? {}, annotations: annotations ?? {} }, live.metadata) ||
+    !isSubset(rest, live.spec);
+}
+
+function apexOf(
+  cluster: Cluster,
+  refs: Refs,
+  selector: { readonly key: string; readonly value: string },
+): ClusterFacts["apex"] {
+  const ref = refs.services[0];
+  const apex = ref === undefined ? undefined : cluster.get(ref);
+  if (apex === undefined) return "absent";
+  return stringAt(apex, "spec", "selector", selector.key) === `${selector.value}-primary` ? "primary" : "target";
+}
+
+function servicesReady(
+  cluster: Cluster,
+  tables: Tables,
+  input: {
+    readonly canary: Canary;
+    readonly refs: Refs;
+    readonly manifest: KubeObject;
+    readonly apex: ClusterFacts["apex"];
+  },
+): boolean {
+  const apexSelects = input.apex === "primary" ? "primary" : "target";
+  const live = present(cluster, input.refs.services);
+  const missing = tables.services(input.canary, { apexSelects, target: input.manifest, live });
+  // Before the apex has moved, a missing or foreign apex is no reason to write it.
+  return missing.every((service) => apexSelects === "target" && service.metadata.name === input.refs.apex);
+}
+
+function fenceOf(engine: EngineAdapter, target: KubeObject): ClusterFacts["fence"] {
+  const ours = engine.ours(target);
+  return ours === null ? "none" : ours ? "ours" : "foreign";
+}
+
+/** What runs, as if Git had declared it: for a first lock where Git declares something else. */
+function liveRelease(target: KubeObject, canary: Canary): Release {
+  const { name, namespace, labels, annotations } = target.metadata;
+  const kept = Object.fromEntries(
+    Object.entries(annotations ?? {}).filter(([key]) =>
+      !key.startsWith("kubectl.kubernetes.io/") && !key.startsWith("deployment.kubernetes.io/")
+    ),
+  );
+  const manifest: KubeObject = {
+    apiVersion: target.apiVersion,
+    kind: target.kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(Object.keys(kept).length === 0 ? {} : { annotations: kept }),
+    },
+    ...(target.spec === undefined ? {} : { spec: target.spec }),
+  };
+  return releaseOf("", manifest, () => null, { scaler: null, tracking: canary.configTracking !== "off" });
+}
+
+/** A digest of the live pod template, as `WorkloadView.templateDigest` has it. */
+export function templateDigest(object: KubeObject): string {
+  return digestOf(at(object, "spec", "template") ?? null);
+}

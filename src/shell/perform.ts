@@ -1,0 +1,332 @@
+/**
+ * Does what a step decided, in order, stopping at the first failure. Every action may be repeated: each looks at the
+ * cache first and writes only what is not so yet. Writes carry the version that the decision saw.
+ */
+import type { Action } from "../core/action.ts";
+import type { Canary } from "../core/canary.ts";
+import type { Lock } from "../core/decision.ts";
+import { at, type JsonObject, type KubeObject, numberAt, type ObjectRef, refKey, refOf } from "../core/kube_object.ts";
+import { MANAGED_BY_LABEL, MANAGER, REVISION_ANNOTATION } from "../core/names.ts";
+import { configNamesOf, podTemplateOf, type Release } from "../core/release.ts";
+import type { State } from "../core/state.ts";
+import { isSubset } from "../core/subset.ts";
+import { ConflictError } from "../errors.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { EngineAdapter } from "../ports/engine.ts";
+import type { Ledger } from "../ports/ledger.ts";
+import type { RouteWrite } from "../ports/router.ts";
+import { choose, type Chosen, engineOf, present, type Refs, refsOf } from "./facts.ts";
+import type { Tables } from "./tables.ts";
+
+/** A 409 over a mere status change is tried again this often; anything else ends the turn. */
+const CONFLICT_RETRIES_MAX = 5;
+
+export interface Performers {
+  readonly cluster: Cluster;
+  readonly tables: Tables;
+  readonly defaultEngine: string;
+  /** New each time it is called: the token that asks an engine to look again. */
+  readonly token: () => string;
+  readonly announce: (canary: Canary, state: State, action: Extract<Action, { type: "announce" }>) => Promise<void>;
+  readonly callHooks: (canary: Canary, state: State, action: Extract<Action, { type: "call-hooks" }>) => void;
+  readonly wake: (at: number) => void;
+}
+
+export interface Doing {
+  readonly canary: Canary;
+  readonly state: State;
+  readonly ledger: Ledger;
+  readonly signal: AbortSignal;
+}
+
+interface Work extends Doing {
+  readonly does: Performers;
+  readonly chosen: Chosen;
+  readonly refs: Refs;
+}
+
+export async function perform(does: Performers, doing: Doing, actions: readonly Action[]): Promise<void> {
+  const chosen = choose(does.tables, doing.canary);
+  const work: Work = { ...doing, does, chosen, refs: refsOf(doing.canary, chosen.scaler) };
+  for (const action of actions) await performOne(work, action);
+}
+
+async function performOne(work: Work, action: Action): Promise<void> {
+  const { does, canary, state } = work;
+  switch (action.type) {
+    case "apply-primary":
+      return await applyPrimary(work, action);
+    case "apply-services":
+      return await applyServices(work, action.apex);
+    case "apply-target":
+      return await applyTarget(work, action.release);
+    case "scale-target":
+      return await scale(work, work.refs.targetRef, action.replicas);
+    case "scale-primary":
+      return await scale(work, work.refs.primaryRef, action.replicas);
+    case "floor-primary":
+      return await floorPrimary(work, action.floor);
+    case "route":
+      return await applyRoutes(work, work.chosen.router.render(canary, action.routes, routeObjects(work)));
+    case "fence":
+      return await patchTarget(work, engine(work).fence(action.rollout));
+    case "unfence":
+      return await unfence(work);
+    case "refresh-engine":
+      return await refresh(work);
+    case "submit":
+      return work.ledger.submit(action.decision);
+    case "withdraw":
+      return void await work.ledger.withdraw(action.decision);
+    case "call-hooks":
+      return does.callHooks(canary, state, action);
+    case "remove-derived":
+      return await removeDerived(work, action.restoreRoutes);
+    case "announce":
+      return await does.announce(canary, state, action);
+    case "wake":
+      return does.wake(action.at);
+  }
+}
+
+function engine(work: Work): EngineAdapter {
+  const live = work.does.cluster.get(work.refs.targetRef);
+  return engineOf(work.does.tables, work.canary, live, work.does.defaultEngine);
+}
+
+function routeObjects(work: Work): readonly KubeObject[] {
+  return present(work.does.cluster, work.chosen.router.needs(work.canary));
+}
+
+/** Server-side apply on the version that the cache has; what is there already costs nothing. */
+async function applyOver(work: Work, object: KubeObject): Promise<KubeObject> {
+  const { cluster } = work.does;
+  const live = cluster.get(refOf(object));
+  const version = live?.metadata.resourceVersion;
+  return await withRetries(work, refOf(object), version, (resourceVersion) =>
+    cluster.apply(object, {
+      force: true,
+      signal: work.signal,
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    }));
+}
+
+/** Tries a write again while only the status moved since the version that was decided on. */
+async function withRetries<T>(
+  work: Work,
+  ref: ObjectRef,
+  version: string | undefined,
+  write: (resourceVersion: string | undefined) => Promise<T>,
+): Promise<T> {
+  const { cluster } = work.does;
+  const decided = cluster.get(ref);
+  let resourceVersion = version;
+  for (let attempt = 0;; attempt += 1) {
+    try {
+      return await write(resourceVersion);
+    } catch (error) {
+      if (!(error instanceof ConflictError) || attempt >= CONFLICT_RETRIES_MAX) throw error;
+      const live = await cluster.live(ref, work.signal);
+      if (live === undefined || decided === undefined || !onlyStatusMoved(decided, live)) throw error;
+      resourceVersion = live.metadata.resourceVersion;
+    }
+  }
+}
+
+function onlyStatusMoved(decided: KubeObject, live: KubeObject): boolean {
+  const { labels, annotations, uid } = decided.metadata;
+  return uid === live.metadata.uid && isSubset(decided.spec ?? {}, live.spec ?? {}) &&
+    isSubset(live.spec ?? {}, decided.spec ?? {}) &&
+    isSubset({ labels: labels ?? {}, annotations: annotations ?? {} }, {
+      labels: live.metadata.labels ?? {},
+      annotations: live.metadata.annotations ?? {},
+    });
+}
+
+async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-primary" }>): Promise<void> {
+  const { cluster } = work.does;
+  const { lock } = action;
+  await copyConfigs(work, lock);
+  const before = cluster.get(work.refs.primaryRef);
+  const stored = await applyOver(work, lock.primary);
+  const declared = numberAt(lock.release.target, "spec", "replicas");
+  const has = numberAt(stored, "spec", "replicas") ?? 1;
+  const scaled = work.chosen.scaler !== null;
+  const wanted = before === undefined
+    ? action.replicas
+    : scaled || declared === undefined || declared === 0
+    ? Math.max(has, has === 0 ? action.replicas : has)
+    : Math.max(declared, action.floor ?? 0);
+  if (wanted !== has) await scale(work, work.refs.primaryRef, wanted);
+  await applyScaler(work, lock, action.floor);
+}
+
+/** Copies before the workload that names them; a copy is immutable, so one that exists is right. */
+async function copyConfigs(work: Work, lock: Lock): Promise<void> {
+  const { cluster } = work.does;
+  for (const config of lock.configs) {
+    if (cluster.get(refOf(config)) === undefined) await applyOver(work, config);
+  }
+  const { namespace } = work.canary.id;
+  for (const config of configNamesOf(podTemplateOf(lock.primary))) {
+    const match = /^(.*)-primary-[0-9a-f]+$/.exec(config.name);
+    if (config.kind !== "Secret" || match === null) continue;
+    const copy: ObjectRef = { apiVersion: "v1", kind: "Secret", namespace, name: config.name };
+    if (await cluster.live(copy, work.signal) !== undefined) continue;
+    const original = await cluster.live({ ...copy, name: match[1] ?? "" }, work.signal);
+    if (original === undefined) continue;
+    await cluster.apply(secretCopy(original, copy.name), { force: true, signal: work.signal });
+  }
+}
+
+function secretCopy(original: KubeObject, name: string): KubeObject {
+  const { apiVersion, kind, type, data } = original;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(original.metadata.namespace === undefined ? {} : { namespace: original.metadata.namespace }),
+      labels: { [MANAGED_BY_LABEL]: MANAGER },
+    },
+    immutable: true,
+    ...(type === undefined ? {} : { type }),
+    ...(data === undefined ? {} : { data }),
+  };
+}
+
+async function applyScaler(work: Work, lock: Lock, floor: number | null): Promise<void> {
+  const { scaler } = work.chosen;
+  const { scalerRef } = work.refs;
+  if (scaler === null || scalerRef === null) return;
+  const original = lock.release.scaler ?? work.does.cluster.get(scalerRef);
+  if (original === undefined) return;
+  const wanted = scaler.primary(work.canary, original, floor);
+  const live = work.does.cluster.get(refOf(wanted));
+  if (live !== undefined && isSubset(wanted.spec ?? {}, live.spec ?? {})) return;
+  await applyOver(work, wanted);
+}
+
+async function floorPrimary(work: Work, floor: number | null): Promise<void> {
+  const { lock } = work.state;
+  if (lock !== null && work.chosen.scaler !== null) await applyScaler(work, lock, floor);
+}
+
+async function applyServices(work: Work, apex: "primary" | "target"): Promise<void> {
+  const { cluster, tables } = work.does;
+  const manifest = cluster.get(work.refs.targetRef) ?? work.state.run?.release.target ??
+    work.state.lock?.release.target;
+  if (manifest === undefined) return;
+  const live = present(cluster, work.refs.services);
+  for (const service of tables.services(work.canary, { apexSelects: apex, target: manifest, live })) {
+    // Until the apex moves to the primary it belongs to the user, and is left alone.
+    const early = apex === "target" && service.metadata.name === work.refs.apex && work.state.phase === "initialising";
+    if (!early) await applyOver(work, service);
+  }
+}
+
+/** Engine `self`: the release unit as Git declares it, without replicas; configs first. */
+async function applyTarget(work: Work, release: Release): Promise<void> {
+  const { cluster } = work.does;
+  const { namespace } = work.canary.id;
+  for (const config of release.configs) {
+    if (config.declared === null || config.declared.kind !== config.kind) continue;
+    const object = { ...config.declared, metadata: { ...config.declared.metadata, namespace } };
+    await cluster.apply(object, { force: true, signal: work.signal });
+  }
+  const target = work.chosen.workload.target(work.canary, release);
+  const marked: KubeObject = {
+    ...target,
+    metadata: {
+      ...target.metadata,
+      namespace,
+      annotations: { ...target.metadata.annotations, [REVISION_ANNOTATION]: release.revision },
+    },
+  };
+  const before = cluster.get(work.refs.targetRef);
+  await applyOver(work, marked);
+  if (before === undefined && work.state.lock !== null) await scale(work, work.refs.targetRef, 0);
+  if (release.scaler !== null) {
+    await cluster.apply({ ...release.scaler, metadata: { ...release.scaler.metadata, namespace } }, {
+      force: true,
+      signal: work.signal,
+    });
+  }
+}
+
+async function scale(work: Work, ref: ObjectRef, replicas: number): Promise<void> {
+  const { cluster } = work.does;
+  const live = cluster.get(ref);
+  if (live === undefined || numberAt(live, "spec", "replicas") === replicas) return;
+  await withRetries(work, ref, live.metadata.resourceVersion, (resourceVersion) =>
+    cluster.scale(ref, replicas, {
+      signal: work.signal,
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    }));
+}
+
+async function applyRoutes(work: Work, writes: readonly RouteWrite[]): Promise<void> {
+  for (const write of writes) await applyOver(work, write.object);
+}
+
+async function patchTarget(work: Work, patch: JsonObject | null): Promise<void> {
+  if (patch === null) return;
+  const { cluster } = work.does;
+  const live = cluster.get(work.refs.targetRef);
+  if (live === undefined || isSubset(patch, live)) return;
+  await withRetries(
+    work,
+    work.refs.targetRef,
+    live.metadata.resourceVersion,
+    (resourceVersion) =>
+      cluster.patch(work.refs.targetRef, patch, {
+        signal: work.signal,
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      }),
+  );
+}
+
+/** Takes our fence off and asks the engine to reconcile at once, so that a hotfix does not wait. */
+async function unfence(work: Work): Promise<void> {
+  const live = work.does.cluster.get(work.refs.targetRef);
+  if (live === undefined || engine(work).ours(live) !== true) return;
+  await patchTarget(work, engine(work).unfence());
+  await refresh(work);
+}
+
+async function refresh(work: Work): Promise<void> {
+  const live = work.does.cluster.get(work.refs.targetRef);
+  if (live === undefined) return;
+  const owners = engine(work).owner(live) ?? [];
+  for (const { ref, patch } of engine(work).refresh(owners, work.does.token())) {
+    await work.does.cluster.patch(ref, patch, { signal: work.signal });
+  }
+}
+
+/** Routes, services, primary, its scaler, copies: in this order, and only what carries our label. */
+async function removeDerived(work: Work, restoreRoutes: boolean): Promise<void> {
+  const { cluster } = work.does;
+  const left = work.chosen.router.release(work.canary, routeObjects(work));
+  if (restoreRoutes) await applyRoutes(work, left.restore);
+  const { primaryService, canaryService } = work.refs;
+  const services = work.refs.services.filter((ref) =>
+    !restoreRoutes || ref.name === primaryService || ref.name === canaryService
+  );
+  const workloads = [work.refs.primaryScalerRef, work.refs.primaryRef].flatMap((ref) => ref === null ? [] : [ref]);
+  const copies = cluster.all("v1", "ConfigMap", work.canary.id.namespace)
+    .filter((config) => config.immutable === true && ownedBy(config, work.canary))
+    .map(refOf);
+  const seen = new Set<string>();
+  for (const ref of [...left.remove, ...services, ...workloads, ...copies]) {
+    if (seen.has(refKey(ref))) continue;
+    seen.add(refKey(ref));
+    const live = cluster.get(ref);
+    if (live !== undefined && at(live, "metadata", "labels", MANAGED_BY_LABEL) === MANAGER) {
+      await cluster.remove(ref, { signal: work.signal });
+    }
+  }
+}
+
+function ownedBy(object: KubeObject, canary: Canary): boolean {
+  return object.metadata.labels?.["serin.dev/canary-name"] === canary.id.name;
+}

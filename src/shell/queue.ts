@@ -1,0 +1,84 @@
+/**
+ * Which canary has its next turn when. Holds keys, not events: deduplicated, the earlier time wins, and never two
+ * turns of one key at once. At most `parallel` turns run together.
+ */
+import type { Clock } from "../ports/clock.ts";
+
+export class KeyQueue {
+  readonly #due = new Map<string, number>();
+  readonly #running = new Set<string>();
+  readonly #turn: (key: string) => Promise<void>;
+  readonly #clock: Clock;
+  readonly #parallel: number;
+  #changed: (() => void) | null = null;
+
+  constructor(
+    options: { readonly clock: Clock; readonly parallel: number; readonly turn: (key: string) => Promise<void> },
+  ) {
+    this.#clock = options.clock;
+    this.#parallel = options.parallel;
+    this.#turn = options.turn;
+  }
+
+  /** Asks for a turn at a time (epoch ms); an earlier one that is already asked for stays. */
+  add(key: string, at: number): void {
+    const known = this.#due.get(key);
+    if (known !== undefined && known <= at) return;
+    this.#due.set(key, at);
+    this.#changed?.();
+  }
+
+  forget(key: string): void {
+    this.#due.delete(key);
+  }
+
+  /** Runs turns until the signal is aborted; resolves when the last one has ended. `turn` must not throw. */
+  async run(signal: AbortSignal): Promise<void> {
+    const turns = new Set<Promise<void>>();
+    while (!signal.aborted) {
+      const key = this.#next();
+      if (key === null) {
+        await this.#idle(signal);
+        continue;
+      }
+      this.#due.delete(key);
+      this.#running.add(key);
+      const turn = this.#turn(key).finally(() => {
+        this.#running.delete(key);
+        turns.delete(turn);
+        this.#changed?.();
+      });
+      turns.add(turn);
+    }
+    await Promise.allSettled(turns);
+  }
+
+  /** The due key that waits longest, unless enough turns run. */
+  #next(): string | null {
+    if (this.#running.size >= this.#parallel) return null;
+    const now = this.#clock.now();
+    let best: string | null = null;
+    let bestAt = Number.POSITIVE_INFINITY;
+    for (const [key, at] of this.#due) {
+      if (at <= now && at < bestAt && !this.#running.has(key)) [best, bestAt] = [key, at];
+    }
+    return best;
+  }
+
+  /** Waits for the next due time or a change, at most a second, so that a clock that was set back is seen. */
+  async #idle(signal: AbortSignal): Promise<void> {
+    const now = this.#clock.now();
+    const waiting = [...this.#due].filter(([key]) => !this.#running.has(key)).map(([, at]) => at);
+    const full = this.#running.size >= this.#parallel;
+    const delayMs = full ? 1000 : Math.min(1000, Math.max(1, Math.min(...waiting, now + 1000) - now));
+    const stop = new AbortController();
+    const changed = new Promise<void>((resolve) => {
+      this.#changed = resolve;
+    });
+    const slept = this.#clock.sleep(delayMs, AbortSignal.any([signal, stop.signal])).catch(() => undefined);
+    await Promise.race([changed, slept]);
+    this.#changed = null;
+    stop.abort();
+    await slept;
+  }
+}

@@ -1,0 +1,81 @@
+/** One turn for one canary: load, observe, step, save, perform. The clock is read once. */
+import type { Action } from "../core/action.ts";
+import type { CanaryId } from "../core/canary.ts";
+import { applyCommand, type Command, type CommandResult } from "../core/command.ts";
+import { NO_ANSWERS, type Observation } from "../core/observation.ts";
+import { questions } from "../core/questions.ts";
+import type { State } from "../core/state.ts";
+import { step } from "../core/step.ts";
+import type { Step } from "../core/turn.ts";
+import { canonicalJson } from "../core/digest.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { StateStore } from "./store.ts";
+
+/** Steps taken in one turn without saving between them, because nothing but "again, at once" was decided. */
+const STEPS_A_TURN_MAX = 12;
+
+export interface TurnParts {
+  readonly clock: Clock;
+  readonly store: StateStore;
+  /** Reads only. */
+  readonly observe: (state: State, asked: ReturnType<typeof questions>, signal: AbortSignal) => Promise<Observation>;
+  readonly perform: (state: State, seen: Observation, actions: readonly Action[], signal: AbortSignal) => Promise<void>;
+  /** Whether this replica may act: the Lease is held by the local monotonic clock. */
+  readonly mayAct: () => boolean;
+}
+
+export async function reconcile(parts: TurnParts, id: CanaryId, signal: AbortSignal): Promise<void> {
+  const now = parts.clock.now();
+  const state = await parts.store.load(id, now);
+  const asked = questions(state, now);
+  const seen = await parts.observe(state, asked, signal);
+  const next = settle(step(state, seen, now), seen, now);
+  await act(parts, { next, seen }, signal);
+}
+
+/** Goes on stepping while nothing has to be asked, saved or done in between: a step costs one save, not five. */
+function settle(first: Step, seen: Observation, now: number): Step {
+  let result = first;
+  const quiet: Observation = { ...seen, answers: NO_ANSWERS };
+  for (let steps = 1; steps < STEPS_A_TURN_MAX && onlyAgain(result.actions, now); steps += 1) {
+    if (questions(result.state, now).length > 0) break;
+    const next = step(result.state, quiet, now);
+    if (next.actions.length === result.actions.length && canonicalJson(next.state) === canonicalJson(result.state)) {
+      break;
+    }
+    result = next;
+  }
+  return result;
+}
+
+function onlyAgain(actions: readonly Action[], now: number): boolean {
+  return actions.length > 0 && actions.every((action) => action.type === "wake" && action.at <= now);
+}
+
+/** Saves, then acts. A replica that does not lead any more does neither. */
+async function act(
+  parts: TurnParts,
+  turn: { readonly next: Step; readonly seen: Observation },
+  signal: AbortSignal,
+): Promise<void> {
+  if (!parts.mayAct()) return;
+  await parts.store.save(turn.next.state, signal);
+  if (!parts.mayAct()) return;
+  await parts.perform(turn.next.state, turn.seen, turn.next.actions, signal);
+}
+
+/** A person's command: decided, saved at once, then done. Runs in the canary's own turn, never beside one. */
+export async function reconcileCommand(
+  parts: TurnParts,
+  id: CanaryId,
+  command: Command,
+  signal: AbortSignal,
+): Promise<CommandResult> {
+  const now = parts.clock.now();
+  const state = await parts.store.load(id, now);
+  const seen = await parts.observe(state, [], signal);
+  const result = applyCommand(state, command, seen, now);
+  if (result.type === "refused") return result;
+  await act(parts, { next: { state: result.state, actions: result.actions }, seen }, signal);
+  return result;
+}

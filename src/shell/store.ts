@@ -1,0 +1,198 @@
+/**
+ * The state of each canary in its ConfigMap `serin-<canary>`, saved by compare-and-swap. What the next turn needs to
+ * act again after a crash is saved before anything is done; bookkeeping that a crash may lose waits for the next save.
+ */
+import { type CanaryId, canaryKey } from "../core/canary.ts";
+import { canonicalJson } from "../core/digest.ts";
+import { type KubeObject, type ObjectRef, stringAt } from "../core/kube_object.ts";
+import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
+import { newState, type State, STATE_VERSION } from "../core/state.ts";
+import { BugError, InvalidSpecError } from "../errors.ts";
+import type { Cluster } from "../ports/cluster.ts";
+
+/** A ConfigMap holds 1 MiB; beyond this the state is stored compressed. */
+const PLAIN_BYTES_MAX = 700 * 1024;
+/** What is refused even when compressed. */
+const STORED_BYTES_MAX = 950 * 1024;
+
+export const STATE_SELECTOR = `${MANAGED_BY_LABEL}=${MANAGER}`;
+
+export interface StateStore {
+  /** The state as remembered here, else as the cluster has it, else a new one. */
+  load(id: CanaryId, now: number): Promise<State>;
+  /** Saves what must survive a crash. Bookkeeping alone is kept in memory until something else is saved. */
+  save(state: State, signal?: AbortSignal): Promise<void>;
+  /** Drops what is remembered here: the next load reads the cluster. After a conflict, or when leadership changed. */
+  forget(id: CanaryId): void;
+  forgetAll(): void;
+  /** Deletes the ConfigMap. */
+  remove(id: CanaryId): Promise<void>;
+  /** Ids of all canaries that have a state in the cluster. */
+  known(): readonly CanaryId[];
+}
+
+interface Held {
+  readonly state: State;
+  readonly saved: string;
+  readonly resourceVersion: string | null;
+}
+
+export function createStateStore(options: {
+  readonly cluster: Cluster;
+  readonly epoch: () => number;
+}): StateStore {
+  const { cluster } = options;
+  const held = new Map<string, Held>();
+
+  async function load(id: CanaryId, now: number): Promise<State> {
+    const remembered = held.get(canaryKey(id));
+    if (remembered !== undefined) return remembered.state;
+    const live = cluster.get(stateRef(id));
+    const state = live === undefined ? newState(id, now) : await decode(live, id);
+    held.set(canaryKey(id), {
+      state,
+      saved: live === undefined ? "" : hardPart(state),
+      resourceVersion: live?.metadata.resourceVersion ?? null,
+    });
+    return state;
+  }
+
+  async function save(state: State, signal?: AbortSignal): Promise<void> {
+    const key = canaryKey(state.id);
+    const before = held.get(key);
+    if (before === undefined) throw new BugError(`Cannot save the state of "${key}": it was not loaded first`);
+    const hard = hardPart(state);
+    if (hard === before.saved) {
+      held.set(key, { ...before, state });
+      return;
+    }
+    const stamped = { ...state, epoch: options.epoch() };
+    const object = await encode(stamped);
+    const write = before.resourceVersion === null
+      ? cluster.create(object, signal === undefined ? {} : { signal })
+      : cluster.replace(
+        { ...object, metadata: { ...object.metadata, resourceVersion: before.resourceVersion } },
+        signal === undefined ? {} : { signal },
+      );
+    try {
+      const stored = await write;
+      held.set(key, { state: stamped, saved: hard, resourceVersion: stored.metadata.resourceVersion ?? null });
+    } catch (error) {
+      held.delete(key);
+      throw error;
+    }
+  }
+
+  return {
+    load,
+    save,
+    forget: (id) => void held.delete(canaryKey(id)),
+    forgetAll: () => held.clear(),
+    async remove(id) {
+      held.delete(canaryKey(id));
+      await cluster.remove(stateRef(id));
+    },
+    known: () =>
+      cluster.all("v1", "ConfigMap").flatMap((object) => {
+        const name = object.metadata.labels?.[CANARY_LABEL];
+        const { namespace } = object.metadata;
+        if (name === undefined || namespace === undefined || object.metadata.name !== `serin-${name}`) return [];
+        return [{ namespace, name }];
+      }),
+  };
+}
+
+export function stateRef(id: CanaryId): ObjectRef {
+  return { apiVersion: "v1", kind: "ConfigMap", namespace: id.namespace, name: `serin-${id.name}` };
+}
+
+/** The state less what a crash may lose: timers, stages within a phase, words. */
+function hardPart(state: State): string {
+  const { waitsFor: _waitsFor, stalled: _stalled, told: _told, lastTrafficAt: _last, epoch: _epoch, run, ...rest } =
+    state;
+  if (run === null) return canonicalJson(rest);
+  const {
+    stage: _stage,
+    stageSince: _since,
+    nextWeight: _weight,
+    nextMirror: _mirror,
+    routedAt: _routed,
+    nextCheckAt: _check,
+    evidence: _evidence,
+    ...hard
+  } = run;
+  return canonicalJson({ ...rest, run: hard });
+}
+
+async function encode(state: State): Promise<KubeObject> {
+  const json = JSON.stringify(state);
+  const plain = new TextEncoder().encode(json);
+  const fits = plain.byteLength <= PLAIN_BYTES_MAX;
+  const packed = fits ? null : base64(await gzip(plain));
+  if (packed !== null && packed.length > STORED_BYTES_MAX) {
+    throw new InvalidSpecError(
+      `Cannot save the state of "${
+        canaryKey(state.id)
+      }": it takes ${packed.length} bytes compressed, more than ${STORED_BYTES_MAX}`,
+      { fix: "Move large ConfigMaps of this release unit out of it, or annotate them to be left untracked" },
+    );
+  }
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: {
+      name: `serin-${state.id.name}`,
+      namespace: state.id.namespace,
+      labels: { [MANAGED_BY_LABEL]: MANAGER, [CANARY_LABEL]: state.id.name },
+    },
+    data: { phase: state.phase, epoch: String(state.epoch), ...(packed === null ? { state: json } : {}) },
+    ...(packed === null ? {} : { binaryData: { state: packed } }),
+  };
+}
+
+async function decode(object: KubeObject, id: CanaryId): Promise<State> {
+  const plain = stringAt(object, "data", "state");
+  const packed = stringAt(object, "binaryData", "state");
+  const json = plain ?? (packed === undefined ? null : await gunzip(packed));
+  try {
+    const state: unknown = JSON.parse(json ?? "");
+    if (isState(state)) return state;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new InvalidSpecError(
+    `Cannot read the state of "${
+      canaryKey(id)
+    }": ConfigMap "${object.metadata.name}" does not hold a state of version ${STATE_VERSION}`,
+    { fix: `Delete ConfigMap "${object.metadata.name}": a rollout in flight then starts again at weight 0` },
+  );
+}
+
+function isState(value: unknown): value is State {
+  return typeof value === "object" && value !== null && "version" in value && value.version === STATE_VERSION &&
+    "phase" in value;
+}
+
+async function pipe(
+  bytes: Uint8Array<ArrayBuffer>,
+  through: CompressionStream | DecompressionStream,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const body = new Blob([bytes]).stream().pipeThrough(through);
+  return new Uint8Array(await new Response(body).arrayBuffer());
+}
+
+function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  return pipe(bytes, new CompressionStream("gzip"));
+}
+
+async function gunzip(packed: string): Promise<string> {
+  const binary = atob(packed);
+  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
+  return new TextDecoder().decode(await pipe(bytes, new DecompressionStream("gzip")));
+}
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(binary);
+}
