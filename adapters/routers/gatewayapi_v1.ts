@@ -11,13 +11,14 @@ import {
   listAt,
   numberAt,
   objectAt,
+  refOf,
   stringAt,
 } from "../../src/core/kube_object.ts";
 import { namesOf } from "../../src/core/names.ts";
 import { type Cookies, NO_COOKIES, type Routes, type RoutesView } from "../../src/core/routes.ts";
 import { InvalidSpecError } from "../../src/errors.ts";
 import type { RouterAdapter } from "../../src/ports/router.ts";
-import { asJson, claim, covers, type Ownership } from "../derived.ts";
+import { asJson, claim, covers, type Ownership, ownershipOf } from "../derived.ts";
 import { isAffinityCookie, parsedCookie } from "./parts/cookies.ts";
 import { setCookieOf, SINGLE_FILTERS } from "./parts/gateway_filters.ts";
 import { ANY_PATH, gatewayMatch } from "./parts/gateway_matches.ts";
@@ -264,10 +265,14 @@ function parentRef(ref: GatewayRef): JsonObject {
   };
 }
 
-/** A user's route gets its own spec back; one that the agent made stays, with all traffic to the apex Service. */
+/**
+ * A user's route gets its own spec back; one that the agent made gets all traffic sent to the apex Service and loses our
+ * labels, so that it stays when what still carries them is removed.
+ */
 function release(canary: Canary, live: readonly KubeObject[]): ReturnType<RouterAdapter["release"]> {
   const route = routeIn(live);
   if (route === undefined) return { restore: [], remove: [] };
+  const remove = ownershipOf(canary, route) === "ours" ? [refOf(route)] : [];
   const original = specToRestore(route);
   const { apex } = namesOf(canary);
   const ours = ownRules(canary, route, "ours");
@@ -288,5 +293,5 @@ function release(canary: Canary, live: readonly KubeObject[]): ReturnType<Router
     : objectAt(original);
   const object = { apiVersion: API, kind: KIND, metadata: handedBackMetadata(canary), spec };
   const done = covers(asJson(route), asJson(object)) && ours.length === 0;
-  return { restore: done ? [] : [{ object, precondition: "live-version" }], remove: [] };
+  return { restore: done ? [] : [{ object, precondition: "live-version" }], remove };
 }

@@ -272,7 +272,10 @@ function destinationRules(canary: Canary, live: readonly KubeObject[]): readonly
   });
 }
 
-/** A user's VirtualService gets its own spec back; one that the agent made stays, with all traffic to the apex. */
+/**
+ * A user's VirtualService gets its own spec back; one that the agent made gets all traffic sent to the apex and loses our
+ * labels, so that it stays when what still carries them is removed.
+ */
 function release(canary: Canary, live: readonly KubeObject[]): ReturnType<RouterAdapter["release"]> {
   const service = virtualServiceIn(live);
   const remove = live.filter((object) => object.kind === "DestinationRule" && ownershipOf(canary, object) === "ours")
