@@ -259,6 +259,7 @@ export class FakeKube {
       const object = parseObject(seen.body, { apiVersion: kind[0], kind: kind[2] });
       if (object === undefined) return [400, statusBody(400, "BadRequest", "not an object")];
       if (this.#objects.has(keyOf(object))) return conflict(`${kind[1]} "${object.metadata.name}" already exists`);
+      if (seen.query["dryRun"] === "All") return [201, object];
       return [201, this.put({ ...object, metadata: { ...object.metadata, ...(namespace ? { namespace } : {}) } })];
     }
     if (seen.query["watch"] === "true") {

@@ -209,6 +209,23 @@ Deno.test("after an outage a leader that nobody replaced leads again under a new
   });
 });
 
+Deno.test("a silent holder is waited for, from when it was first seen and whatever its clock says", async () => {
+  await race(async (server, enter) => {
+    const spec = {
+      holderIdentity: "dead",
+      leaseDurationSeconds: 20,
+      renewTime: "2020-01-01T00:00:00.000000Z",
+      leaseTransitions: 7,
+    };
+    server.put({ apiVersion: "coordination.k8s.io/v1", ...lease, spec });
+    const a = enter("a");
+    await passTime([a], 19_500);
+    deepEqual(a.story, [], "it may have 20 s left");
+    await passTime([a], 7_000);
+    deepEqual(a.story, ["lead 8"]);
+  });
+});
+
 Deno.test("another process of the same name is another candidate", async () => {
   await race(async (server, enter) => {
     const one = enter("same");

@@ -90,6 +90,8 @@ Deno.test("a dry run says so and changes neither server nor cache", async () => 
     equal(last(server).query["force"], undefined);
     deepEqual(would.spec, { replicas: 9 });
     deepEqual(cluster.get(shopRef)?.spec, { replicas: 2 });
+    await cluster.create({ ...shop, metadata: { ...shop.metadata, name: "other" } }, { dryRun: true });
+    equal(cluster.get({ ...shopRef, name: "other" }), undefined);
     await cluster.remove(shopRef, { dryRun: true });
     ok(server.held(shop) !== undefined);
     deepEqual(last(server).body, {

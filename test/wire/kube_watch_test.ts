@@ -228,6 +228,29 @@ function answer(code: number, reason: string): Fault {
   return { type: "answer", status: code, body: statusBody(code, reason, reason) };
 }
 
+Deno.test("a page that is too long is asked for again in smaller ones", async () => {
+  await wired(async ({ server, cluster }) => {
+    server.put(deployment("a", 1));
+    server.script(isList, { type: "answer", status: 200, body: `"${"x".repeat(33 * 1024 * 1024)}"` }, 2);
+    await cluster.watch(everywhere);
+    deepEqual(server.seen.filter(isList).map(({ query }) => query["limit"]), ["500", "125", "32"]);
+    equal(cluster.all("apps/v1", "Deployment").length, 1);
+  });
+});
+
+Deno.test("a server that pages in circles does not fill the memory", async () => {
+  await wired(async ({ server, cluster, clock }) => {
+    const body = { kind: "DeploymentList", metadata: { resourceVersion: "1", continue: "again" }, items: [] };
+    server.script(isList, { type: "answer", status: 200, body }, 2);
+    let synced = false;
+    const watching = cluster.watch(everywhere).then(() => synced = true);
+    await until("it gave up", () => /does not end/.test(`${status(cluster).lastError}`));
+    equal(server.seen.filter(isList).length, 2);
+    await passTimeUntil(clock, "it is synced after all", () => synced);
+    await watching;
+  });
+});
+
 Deno.test("Retry-After is waited for", async () => {
   await wired(async ({ server, cluster, clock }) => {
     const body = statusBody(429, "TooManyRequests", "slow down");

@@ -14,6 +14,8 @@ import { compareVersions, type ObjectStore, parseObject } from "./store.ts";
 
 /** Objects a page; fewer where a page of that many is larger than an answer may be. */
 const PAGE_OBJECTS = 500;
+/** More than an agent can hold, and more than one cluster has: a server that pages in circles. */
+const OBJECTS_MAX = 1_000_000;
 /** The server ends a watch after this many seconds; spread, so that not all watches are opened anew at once. */
 const WATCH_SECONDS_MIN = 60;
 const WATCH_SECONDS_MAX = 120;
@@ -132,31 +134,23 @@ export class Reflector {
 
   async #list(served: ServedKind): Promise<void> {
     const objects: KubeObject[] = [];
-    let limit = PAGE_OBJECTS;
     let continueAt = "";
     let version = "";
     do {
-      let page: Json;
-      try {
-        page = await this.#options.client.send(
-          this.#request("list", served, {
-            limit: String(limit),
-            ...(continueAt === "" ? {} : { continue: continueAt }),
-          }),
-        );
-      } catch (error) {
-        if (!(error instanceof TooLargeError) || limit === 1) throw error;
-        limit = Math.ceil(limit / 4);
-        continue;
-      }
+      const page = await this.#page(served, continueAt);
       for (const item of listAt(page, "items")) {
         const object = parseObject(item, served);
         if (object !== undefined) objects.push(object);
       }
       version = stringAt(page, "metadata", "resourceVersion") ?? "";
-      continueAt = stringAt(page, "metadata", "continue") ?? "";
-      if (continueAt === "") break;
-    } while (!this.#stop.signal.aborted);
+      const next = stringAt(page, "metadata", "continue") ?? "";
+      if ((next !== "" && next === continueAt) || objects.length > OBJECTS_MAX) {
+        throw new UnavailableError(`Cannot list ${served.resource}: the list does not end`, {
+          data: { objects: objects.length },
+        });
+      }
+      continueAt = next;
+    } while (continueAt !== "" && !this.#stop.signal.aborted);
     this.#stop.signal.throwIfAborted();
 
     if (version === "") throw new UnavailableError(`Cannot list ${served.resource}: the answer has no resourceVersion`);
@@ -168,6 +162,18 @@ export class Reflector {
     this.#lastError = undefined;
     this.#isSynced = true;
     this.#synced.resolve();
+  }
+
+  /** One page; of fewer objects where it is longer than an answer may be. */
+  async #page(served: ServedKind, continueAt: string): Promise<Json> {
+    for (let limit = PAGE_OBJECTS;; limit = Math.ceil(limit / 4)) {
+      const query = { limit: String(limit), ...(continueAt === "" ? {} : { continue: continueAt }) };
+      try {
+        return await this.#options.client.send(this.#request("list", served, query));
+      } catch (error) {
+        if (!(error instanceof TooLargeError) || limit === 1) throw error;
+      }
+    }
   }
 
   async #watch(served: ServedKind): Promise<void> {
