@@ -15,8 +15,8 @@ export interface LoopbackServer {
   down(): Promise<void>;
   /** Listens again on the same port. Does nothing when up. */
   up(): void;
-  /** Lets requests in flight end, then closes; after `graceMs` on the caller's clock call `down`, which cuts them. */
-  drain(): Promise<void>;
+  /** Resolves when no request is in flight any more: each has its whole answer, or its client went away. */
+  idle(): Promise<void>;
 }
 
 /**
@@ -25,8 +25,27 @@ export interface LoopbackServer {
  * @param handler a throw becomes a 500 with its message, so that a broken handler shows in the client's log
  */
 export function serveLoopback(handler: Handler): LoopbackServer {
+  let inFlight = 0;
+  let waiting: (() => void)[] = [];
+  const settle = () => {
+    if (--inFlight > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting = [];
+  };
+  const listen = (port: number, signal: AbortSignal) =>
+    Deno.serve({
+      hostname: "127.0.0.1",
+      port,
+      signal,
+      onListen() {},
+      onError: (error) => new Response(error instanceof Error ? error.message : String(error), { status: 500 }),
+    }, (request, { completed }) => {
+      inFlight++;
+      completed.then(settle, settle);
+      return handler(request);
+    });
   let cut = new AbortController();
-  let server: Deno.HttpServer<Deno.NetAddr> | undefined = listen(handler, 0, cut.signal);
+  let server: Deno.HttpServer<Deno.NetAddr> | undefined = listen(0, cut.signal);
   const port = server.addr.port;
   return {
     hostname: "127.0.0.1",
@@ -42,23 +61,10 @@ export function serveLoopback(handler: Handler): LoopbackServer {
     up() {
       if (server !== undefined) return;
       cut = new AbortController();
-      server = listen(handler, port, cut.signal);
+      server = listen(port, cut.signal);
     },
-    async drain() {
-      const closing = server;
-      if (closing === undefined) return;
-      await closing.shutdown();
-      server = undefined;
+    idle() {
+      return inFlight === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve));
     },
   };
-}
-
-function listen(handler: Handler, port: number, signal: AbortSignal): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({
-    hostname: "127.0.0.1",
-    port,
-    signal,
-    onListen() {},
-    onError: (error) => new Response(error instanceof Error ? error.message : String(error), { status: 500 }),
-  }, (request) => handler(request));
 }
