@@ -64,7 +64,8 @@ function isOfType(value: Json, wanted: string): boolean {
     case "int-or-string":
       return typeof value === "string" || (typeof value === "number" && Number.isInteger(value));
     default:
-      return typeof value === wanted;
+      return (wanted === "string" && typeof value === "string") || (wanted === "number" && typeof value === "number") ||
+        (wanted === "boolean" && typeof value === "boolean");
   }
 }
 

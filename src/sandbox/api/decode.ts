@@ -3,7 +3,9 @@
  * refused, and what a typed server forgets (nulls, empty maps, zero values of plain fields) is left out.
  */
 import { isJsonObject, type Json, type JsonObject } from "../../core/kube_object.ts";
+import { pathText } from "./field_set.ts";
 import { fieldSchema, type ScalarType, type Schema } from "./schema.ts";
+import { itemStep } from "./typed_merge.ts";
 
 export interface Decoded {
   readonly object: JsonObject;
@@ -128,6 +130,8 @@ function goName(schema: Schema): string {
 /** A problem that makes server-side apply refuse a configuration: an undeclared field, a wrong type, a doubled key. */
 export function applyProblem(value: JsonObject, schema: Schema): string | undefined {
   const decoded = decode(value, schema, true);
+  const doubled = doubledKey(value, schema, []);
+  if (doubled !== undefined) return doubled;
   const unknown = decoded.unknown[0];
   if (unknown !== undefined) return `.${unknown}: field not declared in schema`;
   const wrong = decoded.wrongType;
@@ -136,4 +140,27 @@ export function applyProblem(value: JsonObject, schema: Schema): string | undefi
     ? "numeric (int or float)"
     : wrong.wanted;
   return `.${wrong.path}: expected ${wanted}, got ${wrong.got}`;
+}
+
+/** The first item of a keyed list or set that is there twice. */
+function doubledKey(value: Json, schema: Schema, path: readonly string[]): string | undefined {
+  if (Array.isArray(value) && schema.shape.type === "list" && schema.shape.relation !== "atomic") {
+    const { of } = schema.shape;
+    const seen = new Set<string>();
+    for (const item of value) {
+      const step = itemStep(schema, item);
+      if (seen.has(step)) return `${pathText(path)}: duplicate entries for key ${pathText([step])}`;
+      seen.add(step);
+      const below = doubledKey(item, of, [...path, step]);
+      if (below !== undefined) return below;
+    }
+    return undefined;
+  }
+  if (!isJsonObject(value)) return undefined;
+  for (const [name, child] of Object.entries(value)) {
+    const field = fieldSchema(schema, name);
+    const below = field === undefined ? undefined : doubledKey(child, field, [...path, `f:${name}`]);
+    if (below !== undefined) return below;
+  }
+  return undefined;
 }

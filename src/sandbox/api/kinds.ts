@@ -85,7 +85,7 @@ function custom(groupVersions: string, names: Names, schema: Schema = openSchema
   return row(groupVersions, { custom: true, status: true, generation: "spec", ...names }, schema);
 }
 
-const podTemplateZero = { template: { metadata: {}, spec: {} } };
+const podTemplateZero = { template: { metadata: {}, spec: { containers: null } } };
 
 /** All rows. */
 export const kinds: readonly Kind[] = [
@@ -112,7 +112,7 @@ export const kinds: readonly Kind[] = [
     shortNames: ["po"],
     status: true,
     generation: "spec",
-    zero: { spec: {}, status: {} },
+    zero: { spec: { containers: null }, status: {} },
   }, builtInSchema("core.v1.Pod")),
   row(
     "v1",

@@ -84,10 +84,12 @@ export function apply(live: Owned, config: JsonObject, context: OwnershipContext
   const { schema, writer, force } = context;
   const key = ownerKey(writer);
   const last = live.owners.find((owner) => ownerKey(owner) === key);
-  const owned = stripped(recursiveDifference(fieldSetOf(config, schema), context.reset));
+  const named = recursiveDifference(fieldSetOf(config, schema), context.reset);
+  const owned = stripped(named);
   const others = live.owners.filter((owner) => ownerKey(owner) !== key);
   const merged = asObject(merge(live.object, config, schema));
-  const allOwned = others.reduce((sum, owner) => union(sum, owner.fields), owned);
+  // With the name and the like, which nobody is recorded to own but which must not be pruned.
+  const allOwned = others.reduce((sum, owner) => union(sum, owner.fields), named);
   const object = last === undefined ? merged : asObject(prune(merged, last.fields, allOwned, schema));
   const change = compare(live.object, object, schema);
   const wanted = stripped(recursiveDifference(union(change.added, change.modified), context.reset));

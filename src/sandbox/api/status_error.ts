@@ -7,7 +7,7 @@ import type { Json, JsonObject } from "../../core/kube_object.ts";
 export interface StatusCause {
   readonly reason: string;
   readonly message: string;
-  readonly field: string;
+  readonly field?: string;
 }
 
 export interface StatusDetails {
@@ -114,6 +114,7 @@ export interface FieldProblem {
     | "Invalid"
     | "NotSupported"
     | "Duplicate"
+    | "NotFound"
     | "Forbidden"
     | "TooLong"
     | "TypeInvalid"
@@ -129,6 +130,7 @@ const problemWords = {
   Invalid: ["FieldValueInvalid", "Invalid value"],
   NotSupported: ["FieldValueNotSupported", "Unsupported value"],
   Duplicate: ["FieldValueDuplicate", "Duplicate value"],
+  NotFound: ["FieldValueNotFound", "Not found"],
   Forbidden: ["FieldValueForbidden", "Forbidden"],
   TooLong: ["FieldValueTooLong", "Too long"],
   TooMany: ["FieldValueTooMany", "Too many"],
@@ -149,7 +151,7 @@ function shownValue(value: Json): string {
 
 /** 422 with one cause a problem. */
 export function invalid(subject: ErrorSubject, problems: readonly FieldProblem[]): StatusError {
-  const texts = problems.map((problem) => `${problem.field}: ${problemText(problem)}`);
+  const texts = [...new Set(problems.map((problem) => `${problem.field}: ${problemText(problem)}`))];
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const causes = problems.map((problem) => ({
     reason: problemWords[problem.type][0],
@@ -160,7 +162,7 @@ export function invalid(subject: ErrorSubject, problems: readonly FieldProblem[]
     subject.group === "" ? "" : `.${subject.group}`
   } "${subject.name}" is invalid: ${joined}`;
   return new StatusError(422, "Invalid", message, {
-    name: subject.name,
+    ...(subject.name === "" ? {} : { name: subject.name }),
     ...(subject.group === "" ? {} : { group: subject.group }),
     kind: subject.kind,
     causes,

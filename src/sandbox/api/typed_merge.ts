@@ -26,6 +26,13 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   return keys.length === Object.keys(b).length && keys.every((key) => key in b && sameJson(a[key], b[key]));
 }
 
+/** What a key that an item leaves out stands for. The built-in documents leave out these, which the merge schema has. */
+function keyDefault(key: string, field: Schema | undefined): Json | undefined {
+  if (field?.default !== undefined) return field.default;
+  if (key === "protocol") return "TCP";
+  return field?.shape.type === "scalar" && field.shape.scalar === "string" ? "" : undefined;
+}
+
 /** The path step that names one item of a keyed list or a set. */
 export function itemStep(schema: Schema, item: Json): string {
   if (schema.shape.type !== "list" || schema.shape.relation !== "map") return `v:${JSON.stringify(item)}`;
@@ -33,7 +40,7 @@ export function itemStep(schema: Schema, item: Json): string {
   const found: [string, Json][] = [];
   for (const key of [...keys].sort()) {
     // The built-in documents leave out this one default, which the real server's merge schema has.
-    const value = at(item, key) ?? fieldSchema(of, key)?.default ?? (key === "protocol" ? "TCP" : undefined);
+    const value = at(item, key) ?? keyDefault(key, fieldSchema(of, key));
     if (value !== undefined) found.push([key, value]);
   }
   if (found.length === 0) {
@@ -120,7 +127,6 @@ function mergeItems(live: readonly Json[], patch: readonly Json[], schema: Schem
   const right = patch.map((item) => [itemStep(schema, item), item] as const);
   const byLeft = new Map(left);
   const byRight = new Map(right);
-  if (byRight.size < right.length) throw badRequest("duplicate entries for key in an associative list");
   const shared = right.map(([step]) => step).filter((step) => byLeft.has(step));
   const done = new Set<string>();
   const merged: Json[] = [];
