@@ -133,7 +133,7 @@ async function measure(askers: Askers, canary: Canary, metric: MetricSpec, signa
   try {
     const planned = askers.tables.planQuery(canary, metric, askers.metricLabels);
     const measurement = await query(askers, planned, signal);
-    const judged = judgeThreshold(canary, metric, measurement);
+    const judged = judgeThreshold(metric, measurement, canary.api);
     return { ...flags, ...judged, noData: measurement.type === "no-data" };
   } catch (error) {
     const message = `Metric query failed for ${metric.name}: ${reasonOf(error)}`;

@@ -1,0 +1,315 @@
+/**
+ * Puts an agent together from its configuration: clients, sources, ledgers, tables, election, telemetry. Used by the
+ * program, by the sandbox and by tests; it is the only file beside `main.ts` that knows every adapter.
+ */
+import { engines } from "../adapters/engines/mod.ts";
+import { gateAdapters } from "../adapters/gates/mod.ts";
+import { knownMetricProviders, metricProviders, metricsAdapters } from "../adapters/metrics/mod.ts";
+import { planQuery } from "../adapters/metrics/plan.ts";
+import { alertTypes, knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
+import { type GitAuth, type GitAuthSource, openGitRemote } from "../adapters/platform/git.ts";
+import { openHttp } from "../adapters/platform/http.ts";
+import type { KubeEndpoint } from "../adapters/platform/kube/config.ts";
+import { type Election, startElection } from "../adapters/platform/kube/lease.ts";
+import { openCluster } from "../adapters/platform/kube.ts";
+import { knownRouters, routers, routerTraits } from "../adapters/routers/mod.ts";
+import { scalers } from "../adapters/scalers/mod.ts";
+import { selectorOf, services, workloads } from "../adapters/workloads/mod.ts";
+import type { AgentConfig, SourceConfig } from "./config/agent_config.ts";
+import type { ClusterIdentity } from "./core/decision.ts";
+import { BugError, InvalidSpecError, RejectedError } from "./errors.ts";
+import { createLedger } from "./ledger/writer.ts";
+import type { Clock } from "./ports/clock.ts";
+import type { Cluster } from "./ports/cluster.ts";
+import type { Http } from "./ports/http.ts";
+import { readSecret } from "./shell/answers.ts";
+import { type Branch, ServingAgent } from "./shell/agent.ts";
+import { PushRight } from "./shell/push_right.ts";
+import { createSource, type RunningSource } from "./shell/source.ts";
+import { createStateStore, STATE_SELECTOR } from "./shell/store.ts";
+import type { Tables } from "./shell/tables.ts";
+import type { Telling } from "./shell/telling.ts";
+import { BUILT_CHOICES, type Capabilities } from "./spec/capabilities.ts";
+
+export interface Platform {
+  readonly clock: Clock;
+  readonly endpoint: KubeEndpoint;
+  /** Unique among replicas: the pod's name. */
+  readonly identity: string;
+  readonly readText: (path: string) => Promise<string>;
+  /** Makes telemetry once the clients are there. */
+  readonly telling: (clients: { readonly cluster: Cluster; readonly http: Http; readonly tables: Tables }) => Telling;
+}
+
+export interface Composed {
+  readonly agent: ServingAgent;
+  readonly cluster: ReturnType<typeof openCluster>;
+  readonly tables: Tables;
+  readonly identity: ClusterIdentity;
+  /** Follows Git, stands for election and runs turns until the signal is aborted; then gives everything back. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const TURNS_PARALLEL = 16;
+
+export const tables: Tables = {
+  routers,
+  workloads,
+  scalers,
+  engines,
+  metrics: new Map(metricsAdapters.map((row) => [row.id, row])),
+  notifiers: new Map(notifiers.map((row) => [row.id, row])),
+  gate: gateOrBug(),
+  planQuery,
+  services,
+  selector: selectorOf,
+};
+
+function gateOrBug(): Tables["gate"] {
+  const [gate] = gateAdapters;
+  if (gate === undefined) throw new BugError("Cannot start: the table of gates is empty");
+  return gate;
+}
+
+/** What this build can do, with a configuration's defaults. */
+export function capabilitiesOf(config: Pick<AgentConfig, "provider" | "metricsServer" | "profiles">): Capabilities {
+  return {
+    routers: routerTraits,
+    knownRouters,
+    metricProviders,
+    knownMetricProviders,
+    alertTypes,
+    knownAlertTypes,
+    targetKinds: [...workloads.keys()],
+    scalerKinds: [...scalers.keys()],
+    defaults: { provider: config.provider, metricsServer: config.metricsServer },
+    profiles: config.profiles,
+    built: BUILT_CHOICES,
+  };
+}
+
+export async function compose(config: AgentConfig, platform: Platform): Promise<Composed> {
+  const { clock } = platform;
+  if (config.shard !== null) {
+    throw new InvalidSpecError('Cannot start: "shard" is understood but not supported yet', { fix: "Leave shard out" });
+  }
+  const cluster = openCluster({ endpoint: platform.endpoint, clock });
+  const http = openHttp({ clock });
+  try {
+    const identity = await identify(config, cluster);
+    const telling = platform.telling({ cluster, http, tables });
+    const secretKey = config.secrets.copy ? await secretKeyOf(cluster, platform.endpoint.namespace) : null;
+    const shared = { config, platform, cluster, identity, isLeader: () => election.isLeader() };
+    const made = config.sources.map((source) => openBranch(source, shared));
+    for (const scope of stateScopes(config)) await cluster.watch(scope);
+    const store = createStateStore({ cluster, epoch: () => election.epoch() });
+    const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
+    const agent = new ServingAgent({
+      clock,
+      cluster,
+      http,
+      tables,
+      identity,
+      branches: made.map(({ branch }) => branch),
+      store,
+      telling,
+      election: { ...election, leader: () => null },
+      metricLabels: config.metricLabels,
+      defaultEngine: config.engine ?? "self",
+      secretKey,
+      namespaces: config.kubernetes.namespaces,
+      mode: config.mode,
+      parallel: TURNS_PARALLEL,
+    });
+    return {
+      agent,
+      cluster,
+      tables,
+      identity,
+      async run(signal) {
+        election.start();
+        try {
+          await Promise.all([
+            agent.run(signal),
+            ...made.flatMap(({ source, ledger, right }) => [source.run(signal), ledger.run(signal), right.run(signal)]),
+          ]);
+        } finally {
+          await election.stop();
+          for (const { close } of made) close();
+          http.close();
+          await cluster.close();
+        }
+      },
+    };
+  } catch (error) {
+    http.close();
+    await cluster.close();
+    throw error;
+  }
+}
+
+function stateScopes(config: AgentConfig): readonly Parameters<Cluster["watch"]>[0][] {
+  const scope = { apiVersion: "v1", kind: "ConfigMap", labelSelector: STATE_SELECTOR };
+  const { namespaces } = config.kubernetes;
+  return namespaces.length === 0 ? [scope] : namespaces.map((namespace) => ({ ...scope, namespace }));
+}
+
+/** Who this cluster is: its name in the configuration, and the UID of kube-system, which a rebuilt one does not share. */
+async function identify(config: AgentConfig, cluster: Cluster): Promise<ClusterIdentity> {
+  const system = await cluster.live({ apiVersion: "v1", kind: "Namespace", name: "kube-system" });
+  const uid = system?.metadata.uid;
+  if (uid === undefined) {
+    throw new RejectedError('Cannot tell which cluster this is: namespace "kube-system" has no UID', {
+      fix: 'Allow the agent to get the namespace "kube-system"',
+    });
+  }
+  return { name: config.cluster, uid };
+}
+
+/** The agent's own Secret `serin-key`, made once; its value names copies of Secrets and is never shown. */
+async function secretKeyOf(cluster: Cluster, namespace: string): Promise<string> {
+  const ref = { apiVersion: "v1", kind: "Secret", namespace, name: "serin-key" };
+  const found = await cluster.live(ref);
+  if (found === undefined) {
+    const value = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+    await cluster.create({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: ref.name, namespace, labels: { "app.kubernetes.io/managed-by": "serin" } },
+      data: { key: value },
+    });
+  }
+  const secret = await readSecret(cluster, { namespace, name: ref.name }, AbortSignal.timeout(30_000));
+  return secret["key"] ?? "";
+}
+
+interface Shared {
+  readonly config: AgentConfig;
+  readonly platform: Platform;
+  readonly cluster: Cluster;
+  readonly identity: ClusterIdentity;
+  readonly isLeader: () => boolean;
+}
+
+interface Made {
+  readonly branch: Branch;
+  readonly source: RunningSource;
+  readonly ledger: ReturnType<typeof createLedger>;
+  readonly right: PushRight;
+  readonly close: () => void;
+}
+
+function openBranch(source: SourceConfig, shared: Shared): Made {
+  const { config, platform, identity } = shared;
+  const { clock } = platform;
+  const remote = openGitRemote({
+    url: source.url,
+    branch: source.branch,
+    clock,
+    auth: authOf(source, shared),
+    ...(source.caFile === null ? {} : { caPem: Deno.readTextFileSync(source.caFile) }),
+  });
+  const follower = createSource({
+    name: source.name,
+    remote,
+    clock,
+    pollMs: source.pollIntervalMs,
+    paths: source.paths,
+    cluster: config.cluster,
+    capabilities: capabilitiesOf(config),
+  });
+  const ledger = createLedger({
+    remote,
+    reader: follower,
+    cluster: identity,
+    clock,
+    author: { name: source.authorName, email: source.authorEmail },
+    isLeader: shared.isLeader,
+  });
+  const right = new PushRight(remote, clock);
+  return {
+    branch: { source: follower, ledger, url: source.url, branch: source.branch, cannotPush: () => right.problem },
+    source: follower,
+    ledger,
+    right,
+    close: () => remote.close(),
+  };
+}
+
+/** Credentials are read again for each request, so that a rotated one is used at once. */
+function authOf(source: SourceConfig, shared: Shared): GitAuthSource {
+  const { auth } = source;
+  const { readText } = shared.platform;
+  switch (auth.type) {
+    case "none":
+      return () => Promise.resolve(undefined);
+    case "password":
+      return async () => ({
+        type: "basic",
+        username: auth.username,
+        password: (await readText(auth.passwordFile)).trim(),
+      });
+    case "token":
+      return async () => ({
+        type: "basic",
+        username: auth.username,
+        password: (await readText(auth.tokenFile)).trim(),
+      });
+    case "ssh-key":
+      throw new InvalidSpecError(`Cannot open source "${source.name}": SSH is not supported yet`, {
+        fix: "Use an https:// address with a token",
+      });
+    case "secret":
+      return async () => {
+        const namespace = auth.namespace ?? shared.platform.endpoint.namespace;
+        const secret = await readSecret(shared.cluster, { namespace, name: auth.name }, AbortSignal.timeout(15_000));
+        return credentials(secret, auth.username);
+      };
+  }
+}
+
+/** A Secret in Flux's or Argo CD's layout. */
+function credentials(secret: Readonly<Record<string, string>>, username: string | null): GitAuth | undefined {
+  const bearer = secret["bearerToken"];
+  if (bearer !== undefined) return { type: "bearer", token: bearer };
+  const password = secret["password"] ?? secret["token"];
+  if (password === undefined) return undefined;
+  return { type: "basic", username: username ?? secret["username"] ?? "git", password };
+}
+
+interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {
+  start(): void;
+}
+
+/** A candidacy on the Lease; without one the single replica always leads. */
+function electionOf(
+  config: AgentConfig,
+  platform: Platform,
+  parts: { readonly cluster: Cluster; readonly telling: Telling; readonly lead: () => void },
+): Standing {
+  const { enabled, namespace, lease } = config.leaderElection;
+  if (!enabled) {
+    return { isLeader: () => true, epoch: () => 1, stop: () => Promise.resolve(), start: () => parts.lead() };
+  }
+  let election: Election | null = null;
+  return {
+    isLeader: () => election?.isLeader() ?? false,
+    epoch: () => election?.epoch() ?? 0,
+    stop: () => election?.stop() ?? Promise.resolve(),
+    start() {
+      election = startElection({
+        cluster: parts.cluster,
+        namespace: namespace === "" ? platform.endpoint.namespace : namespace,
+        name: lease,
+        identity: platform.identity,
+        clock: platform.clock,
+        onLead: (epoch) => {
+          parts.telling.log("info", "leading", { epoch });
+          parts.lead();
+        },
+        onLose: () => parts.telling.log("info", "not-leading", {}),
+        onTrouble: (error) => parts.telling.log("warn", "lease-trouble", { error: String(error) }),
+      });
+    },
+  };
+}

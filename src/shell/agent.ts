@@ -1,0 +1,493 @@
+/**
+ * The agent: sources, ledgers, cluster and queue put together. It keeps one turn at a time per canary, gives each the
+ * observation it needs, and answers people.
+ */
+import type { Complaint } from "../core/catalogue.ts";
+import { type Canary, type CanaryId, canaryKey } from "../core/canary.ts";
+import type { Command } from "../core/command.ts";
+import type { ClusterIdentity, DecisionOutcome } from "../core/decision.ts";
+import type { CheckResult, GitFacts, Observation } from "../core/observation.ts";
+import type { questions } from "../core/questions.ts";
+import { inFlight, newState, type State } from "../core/state.ts";
+import type { Action } from "../core/action.ts";
+import { BugError } from "../errors.ts";
+import type { Agent, CanaryDetail, CanarySummary, CommandAnswer, SourceSummary } from "../ports/agent.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { Http } from "../ports/http.ts";
+import type { Ledger } from "../ports/ledger.ts";
+import type { MetricLabels } from "../ports/metrics.ts";
+import type { Source } from "../ports/source.ts";
+import { answer, type Askers } from "./answers.ts";
+import { choose, clusterFacts, engineOf, refsOf } from "./facts.ts";
+import { HookRunner } from "./hooks.ts";
+import { perform } from "./perform.ts";
+import { preflight } from "./preflight.ts";
+import { KeyQueue } from "./queue.ts";
+import { reconcile, reconcileCommand, type TurnParts } from "./reconcile.ts";
+import { Removals } from "./removals.ts";
+import { stampEpoch } from "./stamp.ts";
+import type { StateStore } from "./store.ts";
+import type { Tables } from "./tables.ts";
+import type { Telling } from "./telling.ts";
+import { type Verdict, verdictOn } from "./trouble.ts";
+import { detailOf, sentence, summaryOf, type ViewInput } from "./views.ts";
+import { createWatching, type Watching } from "./watching.ts";
+
+/** One branch that is followed and written. */
+export interface Branch {
+  readonly source: Source;
+  readonly ledger: Ledger;
+  readonly url: string;
+  readonly branch: string;
+  /** Why decisions cannot be pushed, asked of the server; null when they can. */
+  readonly cannotPush: () => string | null;
+}
+
+export interface AgentOptions {
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly http: Http;
+  readonly tables: Tables;
+  readonly identity: ClusterIdentity;
+  readonly branches: readonly Branch[];
+  readonly store: StateStore;
+  readonly telling: Telling;
+  readonly election: { isLeader(): boolean; epoch(): number; leader(): string | null };
+  readonly metricLabels: MetricLabels;
+  readonly defaultEngine: string;
+  readonly secretKey: string | null;
+  readonly namespaces: readonly string[];
+  /** "observe": everything but writes. */
+  readonly mode: "run" | "observe";
+  readonly parallel: number;
+}
+
+interface Inboxed {
+  readonly command: Command;
+  readonly answer: (answer: CommandAnswer) => void;
+}
+
+export class ServingAgent implements Agent {
+  readonly #options: AgentOptions;
+  readonly #queue: KeyQueue;
+  readonly #watching: Watching;
+  readonly #removals = new Removals();
+  readonly #hooks: HookRunner;
+  readonly #ids = new Map<string, CanaryId>();
+  readonly #states = new Map<string, State>();
+  readonly #failures = new Map<string, number>();
+  readonly #troubles = new Map<string, Verdict>();
+  readonly #inbox = new Map<string, Inboxed[]>();
+  readonly #withdrawn = new Set<string>();
+  /** Leadership epoch in which the canaries' in-flight objects were stamped. */
+  readonly #stamped = new Set<string>();
+  #signal: AbortSignal = AbortSignal.abort();
+  #synced = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    const { clock, cluster, tables } = options;
+    this.#queue = new KeyQueue({ clock, parallel: options.parallel, turn: (key) => this.#turn(key) });
+    this.#watching = createWatching({
+      cluster,
+      tables,
+      defaultEngine: options.defaultEngine,
+      namespaces: options.namespaces,
+    });
+    this.#hooks = new HookRunner({ http: options.http, gate: tables.gate, log: options.telling.log });
+    cluster.onChange((ref) => this.#wake(this.#watching.canariesOf(ref)));
+    for (const { source, ledger } of options.branches) {
+      source.onChange((keys) => this.#sourceChanged(source, keys));
+      ledger.onOutcome((decision, outcome) => this.#outcome(source, canaryKey(decision.canary), outcome));
+    }
+  }
+
+  get leading(): boolean {
+    return this.#options.election.isLeader();
+  }
+
+  /** Runs turns until the signal is aborted. Sources and ledgers are run by who made them. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    for (const id of this.#options.store.known()) this.#meet(id);
+    this.#synced = true;
+    this.#wake([...this.#ids.keys()]);
+    await this.#queue.run(signal);
+    await this.#hooks.settle();
+  }
+
+  /** A new leadership: what is remembered may be stale, and what is in flight must be stamped before it moves. */
+  lead(): void {
+    this.#options.store.forgetAll();
+    this.#stamped.clear();
+    this.#withdrawn.clear();
+    for (const id of this.#options.store.known()) this.#meet(id);
+    this.#wake([...this.#ids.keys()]);
+  }
+
+  canaries(): readonly CanarySummary[] {
+    return [...this.#ids].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, id]) => summaryOf(this.#viewInput(key, id)));
+  }
+
+  canary(id: CanaryId): CanaryDetail | undefined {
+    const key = canaryKey(id);
+    if (!this.#ids.has(key)) return undefined;
+    const input = this.#viewInput(key, id);
+    const branch = this.#branchOf(key);
+    const warnings = input.entry?.type === "canary" ? input.entry.warnings : input.entry?.complaints ?? [];
+    return detailOf(input, {
+      complaints: warnings,
+      events: this.#options.telling.recent(key),
+      source: { name: branch?.source.name ?? "", commit: branch?.source.view.commit ?? null },
+    });
+  }
+
+  sources(): readonly SourceSummary[] {
+    return this.#options.branches.map(({ source, url, branch }) => {
+      const { state, problem, commit, fetchedAt } = source.view;
+      return { name: source.name, url, branch, state, problem, commit, fetchedAt };
+    });
+  }
+
+  complaints(): readonly Complaint[] {
+    return this.#options.branches.flatMap(({ source }) => {
+      const { catalogue } = source.view;
+      const broken = [...catalogue?.entries.values() ?? []].flatMap((entry) =>
+        entry.type === "broken" ? entry.complaints : entry.warnings
+      );
+      return [...catalogue?.complaints ?? [], ...broken];
+    });
+  }
+
+  command(id: CanaryId, command: Command): Promise<CommandAnswer> {
+    const key = canaryKey(id);
+    if (!this.#ids.has(key)) return Promise.resolve({ type: "unknown-canary" });
+    if (!this.leading) return Promise.resolve({ type: "not-leader", leader: this.#options.election.leader() });
+    return new Promise((resolve) => {
+      this.#inbox.set(key, [...this.#inbox.get(key) ?? [], { command, answer: resolve }]);
+      this.#queue.add(key, 0);
+    });
+  }
+
+  confirmRemoval(by: string): Promise<CommandAnswer> {
+    if (!this.leading) return Promise.resolve({ type: "not-leader", leader: this.#options.election.leader() });
+    const confirmed = this.#removals.confirm();
+    if (confirmed === 0) return Promise.resolve({ type: "refused", reason: "No removal waits to be confirmed." });
+    this.#options.telling.log("info", "removal-confirmed", { by, canaries: confirmed });
+    this.#wake([...this.#ids.keys()]);
+    return Promise.resolve({ type: "done", message: `The removal of ${confirmed} canaries is confirmed.` });
+  }
+
+  hint(name: string): boolean {
+    const branch = this.#options.branches.find(({ source }) => source.name === name);
+    if (branch === undefined) return false;
+    branch.source.poll(this.#signal).catch((error) => {
+      this.#options.telling.log("warn", "git-fetch-failed", { source: name, error: String(error) });
+    });
+    return true;
+  }
+
+  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
+    const unfetched = this.#options.branches.filter(({ source }) => source.view.state === "unknown");
+    const reasons = unfetched.map(({ source }) =>
+      `Source "${source.name}" was not fetched yet${source.view.problem === null ? "" : `: ${source.view.problem}`}`
+    );
+    if (!this.#synced) reasons.push("The watch caches are not filled yet");
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  #viewInput(key: string, id: CanaryId): ViewInput {
+    const state = this.#states.get(key);
+    const entry = this.#branchOf(key)?.source.view.catalogue?.entries.get(key);
+    const trouble = this.#troubles.get(key);
+    return {
+      id,
+      state: state ?? newState(id, this.#options.clock.now()),
+      entry,
+      trouble: trouble === undefined
+        ? null
+        : trouble.fix === null
+        ? trouble.message
+        : `${trouble.message} (${trouble.fix})`,
+    };
+  }
+
+  #meet(id: CanaryId): void {
+    this.#ids.set(canaryKey(id), id);
+  }
+
+  #wake(keys: readonly string[]): void {
+    const now = this.#options.clock.now();
+    for (const key of keys) if (this.#ids.has(key)) this.#queue.add(key, now);
+  }
+
+  #sourceChanged(source: Source, keys: readonly string[]): void {
+    for (const [key, entry] of source.view.catalogue?.entries ?? []) {
+      if (!this.#ids.has(key)) this.#meet(entry.type === "canary" ? entry.canary.id : entry.id);
+    }
+    for (const key of keys) if (this.#troubles.get(key)?.type === "stopped") this.#troubles.delete(key);
+    this.#wake(keys);
+  }
+
+  /** A decision came to something: its canary looks again, after the source has seen the new tip. */
+  #outcome(source: Source, key: string, outcome: DecisionOutcome): void {
+    if (outcome.type !== "committed") return this.#wake([key]);
+    source.poll(this.#signal).finally(() => this.#wake([key])).catch(() => undefined);
+  }
+
+  /** The branch that declares a canary, else the one whose ledger has its lock. */
+  #branchOf(key: string): Branch | undefined {
+    const { branches } = this.#options;
+    const id = this.#ids.get(key);
+    return branches.find(({ source }) => source.view.catalogue?.entries.has(key)) ??
+      branches.find(({ source }) => id !== undefined && source.lock(id).type === "read") ?? branches[0];
+  }
+
+  async #turn(key: string): Promise<void> {
+    const id = this.#ids.get(key);
+    const { clock, telling } = this.#options;
+    if (id === undefined || this.#troubles.get(key)?.type === "stopped") return;
+    const startedAt = clock.monotonic();
+    try {
+      const wake = this.#wakeLater(key);
+      await this.#stamp(key, id);
+      const commands = this.#inbox.get(key) ?? [];
+      this.#inbox.delete(key);
+      for (const inboxed of commands) await this.#obey(id, inboxed, wake);
+      await reconcile(this.#parts(key, id, wake), id, this.#signal);
+      this.#failures.delete(key);
+      this.#troubles.delete(key);
+    } catch (error) {
+      if (!this.#signal.aborted) this.#failed(key, id, error);
+    }
+    const state = await this.#options.store.load(id, clock.now()).catch(() => undefined);
+    if (state !== undefined) {
+      this.#states.set(key, state);
+      telling.turned(state, clock.monotonic() - startedAt);
+      await this.#bury(key, id, state);
+    }
+  }
+
+  /** A canary that was released and is gone from Git is forgotten. */
+  async #bury(key: string, id: CanaryId, state: State): Promise<void> {
+    if (state.phase !== "released" || this.#branchOf(key)?.source.presence(id) !== "removed" || !this.#mayWrite()) {
+      return;
+    }
+    await this.#options.store.remove(id).catch((error) => this.#failed(key, id, error));
+    this.#ids.delete(key);
+    this.#states.delete(key);
+    this.#watching.forget(key);
+    this.#queue.forget(key);
+    this.#options.telling.forgotten(key);
+  }
+
+  async #obey(id: CanaryId, inboxed: Inboxed, wake: (at: number) => void): Promise<void> {
+    try {
+      const result = await reconcileCommand(this.#parts(canaryKey(id), id, wake), id, inboxed.command, this.#signal);
+      inboxed.answer(result.type === "done" ? { type: "done", message: result.message } : result);
+      if (result.type === "done") {
+        const { type, by, reason } = inboxed.command;
+        this.#options.telling.log("info", "command-done", { canary: canaryKey(id), command: type, by, reason });
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      inboxed.answer({ type: "refused", reason: `It could not be saved: ${message}` });
+      throw error;
+    }
+  }
+
+  #failed(key: string, id: CanaryId, error: unknown): void {
+    const { clock, store, telling } = this.#options;
+    const failures = this.#failures.get(key) ?? 0;
+    const verdict = verdictOn(error, failures, clock.random());
+    this.#failures.set(key, failures + 1);
+    if (verdict.reload) store.forget(id);
+    const before = this.#troubles.get(key);
+    if (verdict.type !== "again" || verdict.afterMs !== 0) this.#troubles.set(key, verdict);
+    if (before?.message !== verdict.message) {
+      const level = verdict.type === "stopped" ? "error" : verdict.type === "stalled" ? "info" : "warn";
+      telling.log(level, `turn-${verdict.type}`, {
+        canary: key,
+        error: verdict.message,
+        fix: verdict.fix,
+        ...(verdict.type === "stopped" && error instanceof Error ? { stack: error.stack } : {}),
+      });
+    }
+    if (verdict.afterMs !== null) this.#queue.add(key, clock.now() + verdict.afterMs);
+  }
+
+  #wakeLater(key: string): (at: number) => void {
+    return (at) => this.#queue.add(key, at);
+  }
+
+  #mayWrite(): boolean {
+    return this.#options.mode === "run" && this.#options.election.isLeader() && !this.#signal.aborted;
+  }
+
+  /** Once a leadership: marks what is in flight with our epoch, which makes an older leader's writes stale. */
+  async #stamp(key: string, id: CanaryId): Promise<void> {
+    if (this.#stamped.has(key) || !this.#mayWrite()) return;
+    const { cluster, store, tables, clock, election } = this.#options;
+    const state = await store.load(id, clock.now());
+    const canary = state.run?.canary ?? null;
+    if (canary !== null && inFlight(state.phase) && state.epoch < election.epoch()) {
+      await this.#watching.ensure(canary, this.#signal);
+      await stampEpoch({ cluster, tables }, canary, { epoch: election.epoch(), signal: this.#signal });
+    }
+    this.#stamped.add(key);
+  }
+
+  #parts(key: string, id: CanaryId, wake: (at: number) => void): TurnParts {
+    const { clock, store } = this.#options;
+    return {
+      clock,
+      store,
+      observe: (state, asked, signal) => this.#observe(key, id, { state, asked, signal }),
+      perform: (state, seen, actions, signal) => this.#perform(key, { state, seen, actions, wake, signal }),
+      mayAct: () => this.#mayWrite(),
+    };
+  }
+
+  async #observe(
+    key: string,
+    id: CanaryId,
+    turn: { readonly state: State; readonly asked: ReturnType<typeof questions>; readonly signal: AbortSignal },
+  ): Promise<Observation> {
+    const { cluster, tables, identity, defaultEngine, http, clock } = this.#options;
+    const { state, asked, signal } = turn;
+    const git = this.#gitFacts(key, id);
+    const canary = state.run?.canary ?? git.canary ?? state.canary;
+    if (canary === null) throw new BugError(`Cannot observe "${key}": no spec of it was ever read`);
+    await this.#watching.ensure(canary, signal);
+    const askers: Askers = {
+      cluster,
+      http,
+      clock,
+      tables,
+      metricLabels: this.#options.metricLabels,
+      secretKey: this.#options.secretKey,
+      measured: (measured: Canary, check: CheckResult) => this.#options.telling.measured(measured, check),
+    };
+    const answers = await answer(askers, { ...state, canary }, asked, signal);
+    const chosen = choose(tables, canary);
+    const refs = refsOf(canary, chosen.scaler);
+    const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
+    const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
+      ? null
+      : preflight(cluster, {
+        canary,
+        refs,
+        workload: chosen.workload,
+        candidate: git.candidate,
+        engineApplies: engine.applies,
+        cannotPush: this.#branchOf(key)?.cannotPush() ?? null,
+      });
+    return {
+      git,
+      cluster: clusterFacts(cluster, tables, {
+        canary,
+        state,
+        candidate: git.candidate,
+        identity,
+        defaultEngine,
+        blocked,
+      }),
+      answers,
+      decision: this.#decisionOutcome(key, id, state),
+    };
+  }
+
+  /** A commit counts once the source shows it, so that no turn decides on a tip from before it. */
+  #decisionOutcome(key: string, id: CanaryId, state: State): Observation["decision"] {
+    const branch = this.#branchOf(key);
+    if (state.decision === null || branch === undefined) return null;
+    if (this.#withdrawn.has(state.decision.id)) return { type: "withdrawn" };
+    const outcome = branch.ledger.outcome(state.decision.id) ?? null;
+    if (outcome?.type !== "committed") return outcome;
+    const status = branch.source.status(id);
+    const shown = status.type === "read" && status.value.last.id === state.decision.id;
+    return shown || branch.source.view.commit === outcome.commit
+      ? outcome
+      : { type: "pending", reason: null, attempts: 1 };
+  }
+
+  #gitFacts(key: string, id: CanaryId): GitFacts {
+    const branch = this.#branchOf(key);
+    if (branch === undefined) throw new BugError("Cannot observe: no source is configured");
+    const { source } = branch;
+    const entry = source.view.catalogue?.entries.get(key);
+    const presence = source.presence(id);
+    return {
+      state: source.view.state,
+      presence: presence === "removed" && this.#heldRemovals(source).has(key) ? "held-removal" : presence,
+      canary: entry?.type === "canary" ? entry.canary : null,
+      candidate: entry?.type === "canary" ? entry.release : null,
+      complaint: entry?.type === "broken" ? brokenSentence(entry.complaints) : null,
+      lock: source.lock(id),
+      status: source.status(id),
+      commit: source.view.commit,
+    };
+  }
+
+  #heldRemovals(source: Source): ReadonlySet<string> {
+    const known = [...this.#ids].filter(([key]) => this.#branchOf(key)?.source === source);
+    const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
+    return this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
+  }
+
+  async #perform(
+    key: string,
+    turn: {
+      readonly state: State;
+      readonly seen: Observation;
+      readonly actions: readonly Action[];
+      readonly wake: (at: number) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const { cluster, tables, telling, clock, defaultEngine } = this.#options;
+    const { state, actions, signal } = turn;
+    const canary = state.run?.canary ?? state.canary;
+    const branch = this.#branchOf(key);
+    if (canary === null || branch === undefined) return;
+    await perform(
+      {
+        cluster,
+        tables,
+        defaultEngine,
+        token: () => new Date(clock.now()).toISOString(),
+        announce: (about, now, action) => telling.announce(about, now, action.announcement),
+        callHooks: (about, now, action) => this.#hooks.call(about, now, action, signal),
+        wake: turn.wake,
+      },
+      { canary, state, ledger: this.#watchfulLedger(branch.ledger, key), signal },
+      actions,
+    );
+  }
+
+  /** A ledger that remembers which decisions were taken back, and wakes the canary when that is known. */
+  #watchfulLedger(ledger: Ledger, key: string): Ledger {
+    return {
+      submit: (decision) => ledger.submit(decision),
+      outcome: (id) => ledger.outcome(id),
+      onOutcome: (listener) => ledger.onOutcome(listener),
+      withdraw: (id) => {
+        // Not waited for: with Git down the answer may take as long as the outage, and the turn must go on.
+        ledger.withdraw(id).then((outcome) => {
+          if (outcome.type === "pending") this.#withdrawn.add(id);
+          this.#wake([key]);
+        }).catch((error) =>
+          this.#options.telling.log("warn", "withdraw-failed", { canary: key, error: String(error) })
+        );
+        return Promise.resolve({ type: "pending", reason: null, attempts: 0 });
+      },
+    };
+  }
+}
+
+function brokenSentence(complaints: readonly Complaint[]): string {
+  const first = complaints.find((complaint) => complaint.severity === "error") ?? complaints[0];
+  const more = complaints.length > 1 ? ` and ${complaints.length - 1} more` : "";
+  return first === undefined ? "The Canary cannot be read." : `${sentence(first)}${more}`;
+}

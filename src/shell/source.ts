@@ -1,0 +1,219 @@
+/**
+ * Follows one branch of one repository: polls, reads what changed, and keeps the catalogue, the locks and the status
+ * files of the tip. A failed poll changes nothing but the view's state: the last good commit stays.
+ */
+import { type CanaryId, canaryKey } from "../core/canary.ts";
+import type { Catalogue, CatalogueEntry, Manifest } from "../core/catalogue.ts";
+import type { Lock, StatusFile } from "../core/decision.ts";
+import { canonicalJson } from "../core/digest.ts";
+import { UnavailableError } from "../errors.ts";
+import type { ManifestReader } from "../ledger/tip.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { GitRemote, Snapshot } from "../ports/git.ts";
+import type { FileView, Source, SourceView } from "../ports/source.ts";
+import type { Capabilities } from "../spec/capabilities.ts";
+import { CatalogueIndex } from "../spec/catalogue.ts";
+import { isManifestPath, parseFile } from "../spec/parse_file.ts";
+import { LedgerFiles } from "./ledger_files.ts";
+import { isUnder, Presence } from "./presence.ts";
+
+/** Longest wait between polls of a remote that gives no answer. */
+const BACKOFF_MS_MAX = 300_000;
+/** Longest wait that a server may ask for. */
+const RETRY_AFTER_MS_MAX = 3_600_000;
+
+export interface SourceOptions {
+  readonly name: string;
+  readonly remote: GitRemote;
+  readonly clock: Clock;
+  readonly pollMs: number;
+  /** Folders or files to read manifests from; none: the whole repository. */
+  readonly paths: readonly string[];
+  /** The cluster's name in the configuration. */
+  readonly cluster: string;
+  readonly capabilities: Capabilities;
+}
+
+/** A source that polls while `run` is running, and reads manifests for the writer of the same remote. */
+export interface RunningSource extends Source, ManifestReader {
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Makes the follower of a remote's branch; nothing is fetched before `poll` or `run`. */
+export function createSource(options: SourceOptions): RunningSource {
+  return new GitSource(options);
+}
+
+class GitSource implements RunningSource {
+  readonly name: string;
+  readonly #options: SourceOptions;
+  readonly #roots: readonly string[];
+  readonly #index: CatalogueIndex;
+  readonly #ledger: LedgerFiles;
+  readonly #presence: Presence;
+  readonly #listeners: ((canaryKeys: readonly string[]) => void)[] = [];
+  #view: SourceView = { state: "unknown", problem: null, commit: null, catalogue: null, fetchedAt: 0 };
+  #snapshot: Snapshot | undefined;
+  /** Blob ids of the watched files. */
+  #files: ReadonlyMap<string, string> = new Map();
+  #failures = 0;
+  #retryAfterMs = 0;
+  /** The end of the queue of turns: one at a time touches the index. */
+  #last: Promise<unknown> = Promise.resolve();
+  #queuedPoll: Promise<void> | undefined;
+
+  constructor(options: SourceOptions) {
+    this.name = options.name;
+    this.#options = options;
+    const paths = options.paths.map((path) => path.replace(/^(\.?\/)+/, "").replace(/\/+$/, "").replace(/^\.$/, ""));
+    this.#roots = paths.length === 0 || paths.includes("") ? [""] : paths;
+    this.#index = new CatalogueIndex(options.capabilities);
+    this.#ledger = new LedgerFiles(options.cluster);
+    this.#presence = new Presence(this.#roots);
+  }
+
+  get view(): SourceView {
+    return this.#view;
+  }
+
+  lock(id: CanaryId): FileView<Lock> {
+    const view = this.#ledger.lock(id);
+    return view.type === "read" ? { type: "read", value: view.value.lock } : view;
+  }
+
+  status(id: CanaryId): FileView<StatusFile> {
+    return this.#ledger.status(id);
+  }
+
+  presence(id: CanaryId): ReturnType<Source["presence"]> {
+    const lock = this.#ledger.lock(id);
+    return this.#presence.of(canaryKey(id), lock.type === "read" ? lock.value.declaredIn?.canary ?? null : null);
+  }
+
+  onChange(listener: (canaryKeys: readonly string[]) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  parse(path: string, content: Uint8Array<ArrayBuffer>): readonly Manifest[] {
+    return parseFile(path, content).manifests;
+  }
+
+  async catalogue(snapshot: Snapshot, signal?: AbortSignal): Promise<Catalogue> {
+    return await this.#inTurn(async () => {
+      const known = this.#view.catalogue;
+      const isTip = this.#options.remote.tip?.commit === snapshot.commit;
+      if (known !== null && (known.commit === snapshot.commit || !isTip)) return known;
+      return await this.#apply(snapshot, signal);
+    });
+  }
+
+  /** Never fails for what the remote does; that is in `view`. Calls that come while one waits share it. */
+  poll(signal?: AbortSignal): Promise<void> {
+    this.#queuedPoll ??= this.#inTurn(async () => {
+      this.#queuedPoll = undefined;
+      await this.#poll(signal);
+    });
+    return this.#queuedPoll;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        await this.poll(signal);
+        await this.#options.clock.sleep(this.#waitMs(), signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #waitMs(): number {
+    const { pollMs, clock } = this.#options;
+    const backoff = Math.max(pollMs, Math.min(BACKOFF_MS_MAX, pollMs * 2 ** Math.min(this.#failures, 20)));
+    return Math.max(backoff * (0.8 + 0.4 * clock.random()), this.#retryAfterMs);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #poll(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      const snapshot = await this.#options.remote.fetch(signal);
+      await this.#apply(snapshot, signal);
+      this.#failures = 0;
+      this.#retryAfterMs = 0;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      this.#failures++;
+      const wish = error instanceof UnavailableError ? error.retryAfterMs ?? 0 : 0;
+      this.#retryAfterMs = Math.min(wish, RETRY_AFTER_MS_MAX);
+      const state = this.#view.catalogue === null ? "unknown" : "stale";
+      this.#view = { ...this.#view, state, problem: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** Everything is read before anything is changed, so that a failure in between leaves the last good commit. */
+  async #apply(snapshot: Snapshot, signal: AbortSignal | undefined): Promise<Catalogue> {
+    const before = this.#view.catalogue;
+    const fetchedAt = this.#options.clock.now();
+    if (before !== null && this.#snapshot?.commit === snapshot.commit) {
+      this.#view = { ...this.#view, state: "fresh", problem: null, fetchedAt };
+      return before;
+    }
+    const changes = await this.#changes(snapshot);
+    const read: { readonly path: string; readonly content: Uint8Array<ArrayBuffer> | null }[] = [];
+    for (const { path, is } of changes) {
+      signal?.throwIfAborted();
+      read.push({ path, content: is === undefined ? null : await snapshot.read(path) ?? null });
+    }
+    const files = new Map(this.#files);
+    const keys = new Set<string>();
+    for (const { path, is } of changes) {
+      if (is === undefined) files.delete(path);
+      else files.set(path, is);
+    }
+    for (const { path, content } of read) {
+      const key = this.#ledger.update(path, content);
+      if (key !== null) keys.add(key);
+      else this.#index.update(path, content === null ? null : parseFile(path, content));
+    }
+    const catalogue = this.#index.build(snapshot.commit);
+    const allBlobs = async () => new Set((await snapshot.files()).map(({ oid }) => oid));
+    await this.#presence.follow(catalogue, files, allBlobs);
+    for (const key of changedEntries(before, catalogue)) keys.add(key);
+    this.#snapshot = snapshot;
+    this.#files = files;
+    this.#view = { state: "fresh", problem: null, commit: snapshot.commit, catalogue, fetchedAt };
+    if (keys.size > 0) { for (const listener of this.#listeners) listener([...keys].sort()); }
+    return catalogue;
+  }
+
+  /** Watched files and files of the ledger that differ from what was read last. */
+  async #changes(snapshot: Snapshot): Promise<readonly { readonly path: string; readonly is?: string }[]> {
+    const isOurs = (path: string) =>
+      isUnder(path, this.#ledger.folder) ||
+      isManifestPath(path) && this.#roots.some((root) => isUnder(path, root));
+    if (this.#snapshot !== undefined) {
+      return (await snapshot.changed(this.#snapshot)).filter(({ path }) => isOurs(path));
+    }
+    return (await snapshot.files()).filter(({ path }) => isOurs(path)).map(({ path, oid }) => ({ path, is: oid }));
+  }
+}
+
+/** Keys of canaries that came, went, or say something else; the index keeps what did not change as it was. */
+function changedEntries(before: Catalogue | null, after: Catalogue): readonly string[] {
+  const keys = new Set([...before?.entries.keys() ?? [], ...after.entries.keys()]);
+  return [...keys].filter((key) => !isSameEntry(before?.entries.get(key), after.entries.get(key)));
+}
+
+function isSameEntry(a: CatalogueEntry | undefined, b: CatalogueEntry | undefined): boolean {
+  if (a?.type === "broken" && b?.type === "broken") return canonicalJson(a) === canonicalJson(b);
+  if (a?.type !== "canary" || b?.type !== "canary") return false;
+  const sameConfigs = a.release.configs.length === b.release.configs.length &&
+    a.release.configs.every((config, index) => config === b.release.configs[index]);
+  return a.canary === b.canary && a.release.target === b.release.target && a.release.scaler === b.release.scaler &&
+    sameConfigs;
+}

@@ -1,0 +1,25 @@
+/** Marks objects of a rollout in flight with the leadership's epoch, so that versions an older leader holds go stale. */
+import type { Canary } from "../core/canary.ts";
+import { refOf } from "../core/kube_object.ts";
+import { EPOCH_ANNOTATION } from "../core/names.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import { choose, present, refsOf } from "./facts.ts";
+import type { Tables } from "./tables.ts";
+
+export async function stampEpoch(
+  parts: { readonly cluster: Cluster; readonly tables: Tables },
+  canary: Canary,
+  options: { readonly epoch: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { cluster, tables } = parts;
+  const { router, scaler } = choose(tables, canary);
+  const refs = refsOf(canary, scaler);
+  const scalers = [refs.primaryScalerRef, refs.scalerRef].flatMap((ref) => ref === null ? [] : [ref]);
+  const epoch = String(options.epoch);
+  for (const object of present(cluster, [...router.needs(canary), refs.targetRef, ...scalers, refs.primaryRef])) {
+    if (object.metadata.annotations?.[EPOCH_ANNOTATION] === epoch) continue;
+    await cluster.patch(refOf(object), { metadata: { annotations: { [EPOCH_ANNOTATION]: epoch } } }, {
+      signal: options.signal,
+    });
+  }
+}

@@ -1,0 +1,85 @@
+/** States and catalogue entries as the API and the page show them. */
+import type { CatalogueEntry, Complaint } from "../core/catalogue.ts";
+import type { CanaryId } from "../core/canary.ts";
+import { waitsAtGate } from "../core/command.ts";
+import { flaggerPhase, type State } from "../core/state.ts";
+import type { CanaryDetail, CanarySummary } from "../ports/agent.ts";
+import type { RecentEvent } from "./telling.ts";
+
+export interface ViewInput {
+  readonly id: CanaryId;
+  readonly state: State;
+  readonly entry: CatalogueEntry | undefined;
+  /** What the last turn failed of, or null. */
+  readonly trouble: string | null;
+}
+
+export function summaryOf(input: ViewInput): CanarySummary {
+  const { state, entry, id } = input;
+  const declared = entry?.type === "canary" ? entry : null;
+  const canary = state.run?.canary ?? declared?.canary ?? state.canary;
+  const complaint = entry?.type === "broken" ? entry.complaints[0] : undefined;
+  const candidate = state.run?.release ?? declared?.release ?? null;
+  const images = (list: readonly { readonly image: string }[]): readonly string[] => list.map(({ image }) => image);
+  return {
+    namespace: id.namespace,
+    name: id.name,
+    phase: state.phase,
+    flaggerPhase: flaggerPhase(state),
+    provider: canary?.provider ?? "",
+    target: canary === null ? "" : `${canary.target.kind}/${canary.target.name}`,
+    weight: state.run?.weight ?? 0,
+    iterations: state.run?.iterations ?? 0,
+    failedChecks: state.run?.failedChecks ?? 0,
+    threshold: canary?.analysis.threshold ?? 0,
+    candidate: candidate?.revision ?? null,
+    candidateImages: images(candidate?.images ?? []),
+    lock: state.lock?.release.revision ?? null,
+    lockImages: images(state.lock?.release.images ?? []),
+    waitsFor: state.waitsFor,
+    gate: waitsAtGate(state),
+    stalled: input.trouble ?? (complaint === undefined ? state.stalled : sentence(complaint)),
+    paused: state.paused,
+    phaseSince: state.phaseSince,
+    last: state.last === null ? null : {
+      outcome: state.last.outcome,
+      revision: state.last.revision,
+      reason: state.last.reason,
+      at: state.last.at,
+    },
+  };
+}
+
+export function sentence(complaint: Complaint): string {
+  const place = complaint.line > 0 ? `${complaint.file}:${complaint.line}` : complaint.file;
+  const field = complaint.field === "" ? "" : ` ${complaint.field}:`;
+  return `${place}:${field} ${complaint.message}${complaint.fix === "" ? "" : ` (${complaint.fix})`}`;
+}
+
+export function detailOf(
+  input: ViewInput,
+  more: {
+    readonly complaints: readonly Complaint[];
+    readonly events: readonly RecentEvent[];
+    readonly source: { readonly name: string; readonly commit: string | null };
+  },
+): CanaryDetail {
+  const { state, entry } = input;
+  const declared = entry?.type === "canary" ? entry.canary : null;
+  const canary = state.run?.canary ?? declared ?? state.canary;
+  return {
+    ...summaryOf(input),
+    strategy: canary?.analysis.strategy.type ?? "",
+    evidence: state.run?.evidence ?? [],
+    approvals: (state.run?.approvals ?? []).map(({ gate, by, verdict, reason, at }) => ({
+      gate,
+      by,
+      verdict,
+      reason,
+      at,
+    })),
+    complaints: more.complaints,
+    events: more.events,
+    source: { name: more.source.name, file: canary?.source.file ?? "", commit: more.source.commit },
+  };
+}
