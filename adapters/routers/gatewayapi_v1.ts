@@ -237,6 +237,7 @@ function mergedFilters(
   const taken = wanted.map((filter) => stringAt(filter, "type") ?? "").filter((type) => SINGLE_FILTERS.includes(type));
   const added = addedItems(live, wanted, written).filter((filter) =>
     !taken.includes(stringAt(filter, "type") ?? "") &&
+    !wanted.some((ours) => covers(filter, ours)) &&
     !isCanaryMirror(canary, filter) &&
     !isAffinityCookie(canary.analysis.sessionAffinity, setCookieOf(filter) ?? "")
   );

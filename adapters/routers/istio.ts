@@ -278,8 +278,7 @@ function destinationRules(canary: Canary, live: readonly KubeObject[]): readonly
  */
 function release(canary: Canary, live: readonly KubeObject[]): ReturnType<RouterAdapter["release"]> {
   const service = virtualServiceIn(live);
-  const remove = live.filter((object) => object.kind === "DestinationRule" && ownershipOf(canary, object) === "ours")
-    .map(refOf);
+  const remove = live.filter((object) => ownershipOf(canary, object) === "ours").map(refOf);
   if (service === undefined) return { restore: [], remove };
   const original = specToRestore(service);
   const ours = ownRules(canary, service, "ours");

@@ -92,11 +92,11 @@ function wantedService(canary: Canary, row: Row): KubeObject {
       name: row.name,
       namespace: canary.id.namespace,
       labels: sorted({
-        ...(users ? {} : withoutUnmanaged(labels, unmanaged.labels, live?.metadata.labels)),
+        ...(users ? {} : withLiveValues(labels, unmanaged.labels, live?.metadata.labels)),
         ...derivedLabels(canary, ownership),
       }),
       annotations: sorted({
-        ...(users ? {} : withoutUnmanaged(row.metadata.annotations, unmanaged.annotations, live?.metadata.annotations)),
+        ...(users ? {} : withLiveValues(row.metadata.annotations, unmanaged.annotations, live?.metadata.annotations)),
         ...LEAVE_ALONE,
       }),
     },
@@ -110,14 +110,17 @@ function wantedService(canary: Canary, row: Row): KubeObject {
   };
 }
 
-/** Keys that `service.unmanagedMetadata` names are somebody else's as soon as they are there. */
-function withoutUnmanaged(
+/**
+ * Keys that `service.unmanagedMetadata` names keep the value that somebody gave them. It is written again, since an
+ * apply takes away what it once gave and no longer names.
+ */
+function withLiveValues(
   wanted: Readonly<Record<string, string>>,
   unmanaged: readonly string[],
   live: Readonly<Record<string, string>> | undefined,
 ): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    Object.entries(wanted).filter(([key]) => !(unmanaged.includes(key) && live?.[key] !== undefined)),
+    Object.entries(wanted).map(([key, value]) => [key, unmanaged.includes(key) ? live?.[key] ?? value : value]),
   );
 }
 

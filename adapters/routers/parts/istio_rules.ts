@@ -51,7 +51,7 @@ export function crossedIstioMatches(bases: readonly Json[], overs: readonly Json
       ...Object.fromEntries(
         ["headers", "withoutHeaders", "queryParams", "sourceLabels"]
           .filter((key) => key in base || key in over)
-          .map((key) => [key, { ...objectAt(base, key), ...objectAt(over, key) }]),
+          .map((key) => [key, sorted({ ...objectAt(base, key), ...objectAt(over, key) })]),
       ),
     }))
   );

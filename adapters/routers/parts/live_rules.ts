@@ -5,7 +5,7 @@
  */
 import { digestOf } from "../../../src/core/digest.ts";
 import type { Json, JsonObject, KubeObject } from "../../../src/core/kube_object.ts";
-import { covers, type Ownership, sameJson } from "../../derived.ts";
+import { type Ownership, sameJson } from "../../derived.ts";
 
 export const RENDERED_ANNOTATION = "serin.dev/rendered";
 
@@ -35,7 +35,7 @@ function partDigest(part: Json): string {
 export function addedItems(live: readonly Json[], wanted: readonly Json[], written: Written): readonly Json[] {
   const added: Json[] = [];
   for (const item of live) {
-    const known = written(item) || wanted.some((ours) => covers(item, ours));
+    const known = written(item) || wanted.some((ours) => sameJson(item, ours));
     if (!known && !added.some((other) => sameJson(other, item))) added.push(item);
   }
   return added;
