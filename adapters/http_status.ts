@@ -24,7 +24,8 @@ export function retryAfterMs(headers: Readonly<Record<string, string>>, now: num
   const written = headers["retry-after"]?.trim();
   if (written === undefined || written === "") return undefined;
   if (/^\d{1,9}$/.test(written)) return Number(written) * 1000;
-  const at = Date.parse(written);
+  // The runtime takes "1.5" and "-5" for dates; those of HTTP begin with the day's name.
+  const at = /^[A-Z][a-z]{2}/.test(written) ? Date.parse(written) : NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
