@@ -72,7 +72,7 @@ async function sendMany(plane: DataPlane, count: number, users = 0): Promise<Ret
   const load = startLoad({
     url: `${plane.mesh.gatewayUrl}/`,
     host: HOST,
-    ratePerSecond: 2_000,
+    ratePerSecond: 500,
     requestsMax: count,
     users,
     clock: plane.clock,
@@ -97,7 +97,7 @@ Deno.test("an HTTPRoute's weights split requests, and a change of weights is see
     plane.objects.put(httpRoute("shop", [{ backendRefs: [to("shop-primary", 90), to("shop-canary", 10)] }]));
     const load = await sendMany(plane, 600);
     equal(load.log.length, 600);
-    ok(load.log.every((entry) => entry.status === 200));
+    deepEqual(load.log.filter((entry) => entry.status !== 200), []);
     // 600 draws at 0.1 have a standard deviation of 0.012; four of them either way.
     ok(Math.abs(share(load, "2") - 0.1) < 0.05, `share was ${share(load, "2")}`);
     plane.objects.put(httpRoute("shop", [{ backendRefs: [to("shop-primary", 0), to("shop-canary", 100)] }]));

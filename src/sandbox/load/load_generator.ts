@@ -32,6 +32,8 @@ export interface LoadEntry {
   /** HTTP status; 0 when there was no answer (refused, cut, timed out, or too many in flight). */
   readonly status: number;
   readonly ms: number;
+  /** Why there was no answer; only where status is 0. */
+  readonly lost?: string;
   /** Index of the user, where there are users. */
   readonly user?: number;
 }
@@ -70,7 +72,8 @@ export function startLoad(options: LoadOptions): Load {
     const user = jars.length === 0 ? undefined : sent % jars.length;
     sent++;
     if (inFlight.size >= IN_FLIGHT_MAX) {
-      keep({ atMs: clock.now(), version: undefined, status: 0, ms: 0 });
+      const entry = { atMs: clock.now(), version: undefined, status: 0, ms: 0, lost: "too many requests in flight" };
+      keep(user === undefined ? entry : { ...entry, user });
       return;
     }
     const jar = user === undefined ? undefined : jars[user];
@@ -126,12 +129,18 @@ async function sendOne(options: LoadOptions, client: Deno.HttpClient, jar: Cooki
     const body = await answer.text();
     jar?.store(answer.headers, clock.now());
     return { atMs, version: versionIn(body), status: answer.status, ms: clock.monotonic() - startMs };
-  } catch {
+  } catch (error) {
     // No answer is a result as well: it is what users would see.
-    return { atMs, version: undefined, status: 0, ms: clock.monotonic() - startMs };
+    return { atMs, version: undefined, status: 0, ms: clock.monotonic() - startMs, lost: whyOf(error) };
   } finally {
     settled.abort(new Error("settled"));
   }
+}
+
+/** `fetch` hides the reason in the cause. */
+function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
 function versionIn(body: string): string | undefined {
