@@ -48,6 +48,8 @@ export interface StringSchema {
   readonly patternHint?: string;
   readonly minLength?: number;
   readonly maxLength?: number;
+  /** The value may hold a secret by mistake, so no message repeats it. */
+  readonly sensitive?: true;
 }
 
 export interface EnumSchema {
@@ -94,6 +96,8 @@ export interface Field {
   readonly required?: boolean;
   /** Filled in when the field is absent. */
   readonly default?: Json;
+  /** Whether the API server fills the default in too. */
+  readonly serverDefault?: true;
   /** A default that code computes, in words, for the reference. */
   readonly defaultText?: string;
   /**

@@ -164,7 +164,8 @@ function stringProblem(schema: StringSchema, value: string): Reason | null {
   }
   if (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value)) {
     const hint = schema.patternHint ?? `what ${schema.pattern} matches`;
-    return { reason: `Must be ${hint}: current value is ${shown(value)}`, fix: `Write ${hint}` };
+    const current = schema.sensitive === true ? "" : `: current value is ${shown(value)}`;
+    return { reason: `Must be ${hint}${current}`, fix: `Write ${hint}` };
   }
   return null;
 }
@@ -173,6 +174,12 @@ function enumProblem(values: readonly string[], value: Json): Reason | null {
   if (typeof value === "string" && values.includes(value)) return null;
   const known = values.filter((word) => word !== "");
   const near = typeof value === "string" ? nearest(value, known) : undefined;
+  // Kubernetes' YAML takes a bare "off" for false.
+  const bare = typeof value === "boolean" ? (value ? ["on", "yes", "true"] : ["off", "no", "false"]) : [];
+  const quoted = known.find((word) => bare.includes(word));
+  if (quoted !== undefined) {
+    return { reason: `Must be a string: current value is ${value}`, fix: `Put it in quotes: "${quoted}"` };
+  }
   return {
     reason: `Must be ${listed(known)}: current value is ${shown(value)}`,
     fix: near === undefined ? `Write one of them` : `Write "${near}"`,

@@ -5,7 +5,12 @@ import type { Capabilities } from "./capabilities.ts";
 /** Something that a Canary refers to, by name. `known` names what there is, for messages: "namespace/name". */
 export type Resolved<T> =
   | { readonly type: "found"; readonly value: T }
-  | { readonly type: "broken"; readonly file: string; readonly line: number }
+  | {
+    readonly type: "broken";
+    readonly why: "has errors" | "is declared twice";
+    readonly file: string;
+    readonly line: number;
+  }
   | { readonly type: "missing"; readonly known: readonly string[] };
 
 export interface SpecContext {

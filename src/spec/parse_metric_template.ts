@@ -29,6 +29,8 @@ export function parseMetricTemplate(document: SpecDocument): ParsedTemplate {
   const api = apiOf(document, complaints);
   const spec = api === null ? null : readSpec(document, api, metricTemplateSpecOf, complaints);
   const id = idOf(document.value);
+  const query = stringAt(document.value, "spec", "query") ?? "";
+  for (const { reason, fix } of checkQuery(query).problems) complaints.error(["spec", "query"], reason, fix);
   if (spec === null || id === null) return { template: null, complaints: complaints.all };
   const provider = objectAt(spec, "provider");
   const type = stringAt(provider, "type") ?? "";
@@ -36,8 +38,6 @@ export function parseMetricTemplate(document: SpecDocument): ParsedTemplate {
   if (need !== undefined && provider[need] === undefined) {
     complaints.error(["spec", "provider", need], `Is required for "${type}", and absent`, `Add "${need}"`);
   }
-  const query = stringAt(spec, "query") ?? "";
-  for (const { reason, fix } of checkQuery(query).problems) complaints.error(["spec", "query"], reason, fix);
   if (complaints.hasErrors()) return { template: null, complaints: complaints.all };
   const headers = Object.entries(objectAt(provider, "headers")).map(([name, values]) =>
     [name, strings(values)] as const

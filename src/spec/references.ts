@@ -17,8 +17,8 @@ export function missingReference(
   const { path, complaints, found } = place;
   const key = `${ref.namespace}/${ref.name}`;
   if (found.type === "broken") {
-    const reason = `${kind} "${key}" has errors: see "${found.file}", line ${found.line}`;
-    complaints.error(path, reason, `Mend the ${kind}`);
+    const reason = `${kind} "${key}" ${found.why}: see "${found.file}", line ${found.line}`;
+    complaints.error(path, reason, found.why === "has errors" ? `Mend the ${kind}` : "Keep one of them");
     return;
   }
   const near = nearest(key, found.known) ?? found.known.find((known) => known.endsWith(`/${ref.name}`));

@@ -85,7 +85,7 @@ const alert = object({
 const sessionAffinity = object({
   cookieName: required(nonEmptyText, "Name of the cookie that keeps a user on the canary."),
   primaryCookieName: field(nonEmptyText, "Name of the cookie that keeps a user on the primary."),
-  maxAge: field(int({ min: 1 }), "Life of the canary cookie, in seconds.", { default: 86400 }),
+  maxAge: field(int({ min: 1 }), "Life of the canary cookie, in seconds.", { default: 86400, serverDefault: true }),
   domain: field(text, "Domain of the cookie."),
   path: field(text, "Path of the cookie."),
   httpOnly: field(bool, "Whether scripts cannot read the cookie.", { default: false }),

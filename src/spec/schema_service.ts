@@ -24,8 +24,8 @@ const metadata = object({
 }, { title: "Metadata" });
 
 const gatewayRef = object({
-  group: field(apiGroup, "API group of the parent.", { default: "gateway.networking.k8s.io" }),
-  kind: field(kindName, "Kind of the parent.", { default: "Gateway" }),
+  group: field(apiGroup, "API group of the parent.", { default: "gateway.networking.k8s.io", serverDefault: true }),
+  kind: field(kindName, "Kind of the parent.", { default: "Gateway", serverDefault: true }),
   namespace: field(dnsLabel, "Namespace of the parent.", { defaultText: "the canary's" }),
   name: required(pattern("^.+$", "the name of a Gateway", 253), "Name of the parent."),
   sectionName: field(dnsName, "Listener of the parent."),
@@ -35,8 +35,8 @@ const gatewayRef = object({
 const mirror = object({
   backendRef: required(
     object({
-      group: field(apiGroup, "API group of the backend.", { default: "" }),
-      kind: field(kindName, "Kind of the backend.", { default: "Service" }),
+      group: field(apiGroup, "API group of the backend.", { default: "", serverDefault: true }),
+      kind: field(kindName, "Kind of the backend.", { default: "Service", serverDefault: true }),
       name: required(pattern("^.+$", "the name of a backend", 253), "Name of the backend."),
       namespace: field(dnsLabel, "Namespace of the backend.", { defaultText: "the canary's" }),
       port: field(port, "Port of the backend; required for a Service."),

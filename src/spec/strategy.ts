@@ -1,6 +1,6 @@
 /** How traffic reaches the canary, decided once from `spec.analysis` and what the router can do. */
 import type { RouterTraits, Strategy, Weight } from "../core/canary.ts";
-import { type JsonObject, listAt, numberAt } from "../core/kube_object.ts";
+import { at, type JsonObject, listAt, numberAt } from "../core/kube_object.ts";
 import type { Complaints } from "./complaints.ts";
 import { parseHttpMatch } from "./parse_service.ts";
 
@@ -28,7 +28,13 @@ export function strategyOf(analysis: JsonObject, traits: RouterTraits, complaint
   const match = listAt(analysis, "match").map(parseHttpMatch);
   const iterations = numberAt(analysis, "iterations") ?? 0;
   if (!traits.weights && !traits.match) return withoutTraffic(iterations, match.length, complaints);
-  if (iterations > 0) return match.length > 0 ? { type: "ab", iterations, match } : { type: "blue-green", iterations };
+  if (iterations > 0 && match.length === 0) return { type: "blue-green", iterations };
+  if (iterations > 0) {
+    if (at(analysis, "mirror") === true) {
+      complaints.warn(["spec", "analysis", "mirror"], "Is left out: an A/B test mirrors nothing", 'Remove "mirror"');
+    }
+    return { type: "ab", iterations, match };
+  }
   if (match.length > 0) {
     complaints.error(
       ["spec", "analysis", "match"],

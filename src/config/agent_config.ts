@@ -1,0 +1,82 @@
+/** The agent's configuration as the rest of the agent sees it: every default filled in, durations in milliseconds. */
+import type { EngineId } from "../core/canary.ts";
+import type { JsonObject } from "../core/kube_object.ts";
+
+export interface AgentConfig {
+  /** Name of the cluster in the paths of locks. */
+  readonly cluster: string;
+  readonly sources: readonly SourceConfig[];
+  readonly kubernetes: {
+    /** null: the pod's service account. */
+    readonly kubeconfig: string | null;
+    readonly context: string | null;
+    /** Empty: all. */
+    readonly namespaces: readonly string[];
+  };
+  readonly provider: string;
+  readonly metricsServer: string;
+  readonly metricLabels: { readonly pod: string; readonly namespace: string; readonly service: string };
+  /** Specs of `serin.dev/v1` without `targetRef`, as written and checked. */
+  readonly profiles: ReadonlyMap<string, JsonObject>;
+  readonly tokens: readonly TokenConfig[];
+  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly publicRead: boolean;
+  readonly mode: "run" | "observe";
+  /** null: all canaries. `index` is below `count`. */
+  readonly shard: { readonly index: number; readonly count: number } | null;
+  readonly flaggerMetrics: boolean;
+  readonly leaderElection: { readonly enabled: boolean; readonly namespace: string; readonly lease: string };
+  readonly secrets: { readonly copy: boolean };
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** null: found out for each target. */
+  readonly engine: EngineId | null;
+  readonly promotionDeadlineMs: number;
+  readonly alerts: {
+    readonly type: string;
+    readonly urlFile: string;
+    readonly channel: string;
+    readonly username: string;
+  } | null;
+}
+
+export interface SourceConfig {
+  readonly name: string;
+  readonly url: string;
+  readonly branch: string;
+  /** Folders without a slash at either end; empty: the whole repository. */
+  readonly paths: readonly string[];
+  readonly pollIntervalMs: number;
+  readonly auth: AuthConfig;
+  readonly caFile: string | null;
+  readonly signingKeyFile: string | null;
+  readonly webhookSecretFile: string | null;
+  readonly authorName: string;
+  readonly authorEmail: string;
+}
+
+/** Where credentials are; never what they are. */
+export type AuthConfig =
+  | { readonly type: "none" }
+  | { readonly type: "password"; readonly username: string; readonly passwordFile: string }
+  | { readonly type: "token"; readonly username: string; readonly tokenFile: string }
+  | {
+    readonly type: "ssh-key";
+    readonly username: string;
+    readonly sshKeyFile: string;
+    readonly knownHostsFile: string | null;
+  }
+  | {
+    readonly type: "secret";
+    readonly username: string | null;
+    readonly name: string;
+    readonly namespace: string | null;
+  };
+
+export type Role = "viewer" | "approver" | "admin";
+
+export interface TokenConfig {
+  readonly name: string;
+  /** "sha256:" and 64 hex digits. */
+  readonly hash: string;
+  readonly roles: readonly Role[];
+}

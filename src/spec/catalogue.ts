@@ -1,0 +1,262 @@
+/**
+ * What one commit declares: canaries with all they refer to, and what is wrong. Kept up to date file by file; a build
+ * costs as much as there are canaries, and a canary none of whose inputs changed is not read again.
+ */
+import { type AlertProvider, type CanaryId, canaryKey, type MetricTemplate } from "../core/canary.ts";
+import type { Catalogue, CatalogueEntry, Complaint, Manifest } from "../core/catalogue.ts";
+import { stringAt } from "../core/kube_object.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { sortComplaints, type SpecDocument } from "./complaints.ts";
+import type { Resolved } from "./context.ts";
+import { identityKey, ManifestIndex } from "./manifest_index.ts";
+import { MultiMap } from "./multi_map.ts";
+import { parseCanary } from "./parse_canary.ts";
+import type { Named, ParsedFile } from "./parse_file.ts";
+import { profileDocument } from "./profiles.ts";
+import { idOf } from "./read_spec.ts";
+import { resolveRelease } from "./resolve_release.ts";
+
+/** A canary that was read, with everything that was asked for on the way. */
+interface Remembered {
+  readonly document: SpecDocument;
+  readonly asked: readonly { readonly read: () => unknown; readonly seen: unknown }[];
+  readonly entry: Extract<CatalogueEntry, { type: "canary" }>;
+}
+
+export class CatalogueIndex {
+  readonly #capabilities: Capabilities;
+  readonly #files = new Map<string, ParsedFile>();
+  readonly #manifests = new ManifestIndex();
+  readonly #canaries = new MultiMap<SpecDocument>();
+  readonly #templates = new MultiMap<Named<MetricTemplate>>();
+  readonly #providers = new MultiMap<Named<AlertProvider>>();
+  /** Documents that profiles make, and what is wrong with those that cannot be made, by file. */
+  readonly #profiled = new Map<
+    string,
+    { readonly documents: readonly SpecDocument[]; readonly complaints: readonly Complaint[] }
+  >();
+  readonly #unknown = new Set<string>();
+  readonly #complaining = new Set<string>();
+  readonly #remembered = new Map<string, Remembered>();
+
+  constructor(capabilities: Capabilities) {
+    this.#capabilities = capabilities;
+  }
+
+  /** Takes a file in, or out with null. */
+  update(path: string, file: ParsedFile | null): void {
+    const before = this.#files.get(path);
+    if (before !== undefined) this.#change(before, "remove");
+    this.#manifests.replace(before?.manifests ?? [], file?.manifests ?? []);
+    if (file === null) this.#files.delete(path);
+    else {
+      this.#files.set(path, file);
+      this.#change(file, "add");
+    }
+  }
+
+  /** The catalogue of a commit, whose files have been taken in. Later updates do not change it. */
+  build(commit: string): Catalogue {
+    const targets = this.#targets();
+    const entries = new Map<string, CatalogueEntry>();
+    for (const key of this.#canaries.keys().sort()) {
+      const documents = this.#canaries.get(key);
+      const [document] = documents;
+      const id = document === undefined ? null : idOf(document.value);
+      if (document === undefined || id === null) continue;
+      entries.set(key, documents.length > 1 ? twice(id, documents) : this.#entry(document, { id, commit, targets }));
+    }
+    for (const [key, entry] of this.#brokenProfiles()) {
+      if (!entries.has(key)) entries.set(key, entry);
+    }
+    for (const key of this.#remembered.keys()) {
+      if (entries.get(key)?.type !== "canary") this.#remembered.delete(key);
+    }
+    return {
+      commit,
+      entries,
+      unknownFiles: [...this.#unknown].sort(),
+      complaints: sortComplaints(this.#complaints()),
+      manifests: this.#manifests.snapshot(),
+    };
+  }
+
+  #change(file: ParsedFile, how: "add" | "remove"): void {
+    const { path } = file;
+    if (how === "add") this.#profiled.set(path, profiledIn(file, this.#capabilities));
+    const profiled = this.#profiled.get(path) ?? { documents: [], complaints: [] };
+    for (const document of [...file.canaryDocs, ...profiled.documents]) {
+      const id = idOf(document.value);
+      if (id !== null) this.#canaries[how](canaryKey(id), document);
+    }
+    for (const template of file.templates) this.#templates[how](canaryKey(template.id), template);
+    for (const provider of file.providers) this.#providers[how](canaryKey(provider.id), provider);
+    const set = how === "add" ? "add" : "delete";
+    // A canary that cannot be named any more must not count as removed.
+    const unnamed = profiled.complaints.filter(({ canary }) => canary === null);
+    if (file.state === "unknown" || unnamed.length > 0) this.#unknown[set](path);
+    const complains = file.complaints.length + unnamed.length > 0 ||
+      [...file.templates, ...file.providers].some(({ complaints }) => complaints.length > 0) ||
+      file.canaryDocs.some(({ value }) => idOf(value) === null);
+    if (complains) this.#complaining[set](path);
+    if (how === "remove" || profiled.documents.length + profiled.complaints.length === 0) this.#profiled.delete(path);
+  }
+
+  /** Workloads that ask for a profile which cannot be had. */
+  #brokenProfiles(): ReadonlyMap<string, CatalogueEntry> {
+    const broken = new Map<string, CatalogueEntry>();
+    for (const { complaints } of this.#profiled.values()) {
+      for (const complaint of complaints) {
+        const { canary: id, file } = complaint;
+        if (id !== null) broken.set(canaryKey(id), { type: "broken", id, file, complaints: [complaint] });
+      }
+    }
+    return broken;
+  }
+
+  /** Which canaries name a target, so that two of one target are seen. */
+  #targets(): ReadonlyMap<string, readonly string[]> {
+    const targets = new Map<string, string[]>();
+    for (const key of this.#canaries.keys().sort()) {
+      for (const { value } of this.#canaries.get(key)) {
+        const target = targetKey(value);
+        if (target.endsWith("/")) continue;
+        const keys = targets.get(target);
+        if (keys === undefined) targets.set(target, [key]);
+        else if (!keys.includes(key)) keys.push(key);
+      }
+    }
+    return targets;
+  }
+
+  #entry(
+    document: SpecDocument,
+    { id, commit, targets }: {
+      readonly id: CanaryId;
+      readonly commit: string;
+      readonly targets: ReadonlyMap<string, readonly string[]>;
+    },
+  ): CatalogueEntry {
+    const key = canaryKey(id);
+    const rivals = (targets.get(targetKey(document.value)) ?? []).filter((other) => other !== key);
+    const known = this.#remembered.get(key);
+    const isCurrent = known?.document === document && rivals.length === 0 &&
+      known.asked.every(({ read, seen }) => read() === seen);
+    if (known !== undefined && isCurrent) {
+      return { ...known.entry, release: { ...known.entry.release, commit } };
+    }
+    const asked: { read: () => unknown; seen: unknown }[] = [];
+    const ask = <T>(read: () => T): T => {
+      const seen = read();
+      asked.push({ read, seen });
+      return seen;
+    };
+    const parsed = parseCanary(document, {
+      capabilities: this.#capabilities,
+      template: (ref) => resolved(ask(() => this.#templates.get(canaryKey(ref))), this.#templates, ref),
+      alertProvider: (ref) => resolved(ask(() => this.#providers.get(canaryKey(ref))), this.#providers, ref),
+    });
+    const complaints: Complaint[] = [...parsed.complaints];
+    if (rivals.length > 0) complaints.push(shared(document, id, rivals));
+    const { file } = document.place;
+    if (parsed.canary === null) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
+    const { found, complaints: more } = resolveRelease(parsed.canary, commit, {
+      find: (identity) => ask(() => this.#manifests.find(identity)),
+      namesLike: (ref) => this.#manifests.namesLike(ref),
+    });
+    complaints.push(...more);
+    const hasErrors = complaints.some(({ severity }) => severity === "error");
+    if (found === null || hasErrors) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
+    const entry = { type: "canary" as const, canary: parsed.canary, ...found, warnings: sortComplaints(complaints) };
+    this.#remembered.set(key, { document, asked, entry });
+    return entry;
+  }
+
+  /** Those that belong to no canary. */
+  #complaints(): readonly Complaint[] {
+    return [...this.#complaining].flatMap((path) => {
+      const file = this.#files.get(path);
+      if (file === undefined) return [];
+      const nameless = file.canaryDocs.filter(({ value }) => idOf(value) === null);
+      const context = {
+        capabilities: this.#capabilities,
+        template: (ref: CanaryId) => resolved(this.#templates.get(canaryKey(ref)), this.#templates, ref),
+        alertProvider: (ref: CanaryId) => resolved(this.#providers.get(canaryKey(ref)), this.#providers, ref),
+      };
+      return [
+        ...file.complaints,
+        ...(this.#profiled.get(path)?.complaints ?? []).filter(({ canary }) => canary === null),
+        ...[...file.templates, ...file.providers].flatMap(({ complaints }) => complaints),
+        ...nameless.flatMap((document) => parseCanary(document, context).complaints),
+      ];
+    });
+  }
+}
+
+/** The catalogue of a commit from scratch. */
+export function buildCatalogue(
+  commit: string,
+  files: ReadonlyMap<string, ParsedFile>,
+  capabilities: Capabilities,
+): Catalogue {
+  const index = new CatalogueIndex(capabilities);
+  for (const [path, file] of files) index.update(path, file);
+  return index.build(commit);
+}
+
+function targetKey(canary: SpecDocument["value"]): string {
+  return identityKey({
+    apiVersion: stringAt(canary, "spec", "targetRef", "apiVersion") ?? "",
+    kind: stringAt(canary, "spec", "targetRef", "kind") ?? "",
+    namespace: stringAt(canary, "metadata", "namespace"),
+    name: stringAt(canary, "spec", "targetRef", "name") ?? "",
+  });
+}
+
+function profiledIn(file: ParsedFile, capabilities: Capabilities) {
+  const made = file.profiled.map((manifest: Manifest) => profileDocument(manifest, capabilities.profiles));
+  return {
+    documents: made.flatMap((result) => (result.type === "document" ? [result.document] : [])),
+    complaints: made.flatMap((result) => (result.type === "complaint" ? [result.complaint] : [])),
+  };
+}
+
+function resolved<T>(found: readonly Named<T>[], all: MultiMap<Named<T>>, ref: CanaryId): Resolved<T> {
+  const [first, second] = found;
+  if (first === undefined) {
+    const near = all.keys().filter((key) => key.startsWith(`${ref.namespace}/`) || key.endsWith(`/${ref.name}`));
+    return { type: "missing", known: (near.length > 0 ? near : all.keys()).sort().slice(0, 100) };
+  }
+  // Two of one name are as good as none: nobody can tell which is meant.
+  if (first.value === null || second !== undefined) {
+    const { file, line } = second ?? first;
+    return { type: "broken", why: second === undefined ? "has errors" : "is declared twice", file, line };
+  }
+  return { type: "found", value: first.value };
+}
+
+function twice(id: CanaryId, documents: readonly SpecDocument[]): CatalogueEntry {
+  const places = documents.map(({ place }) => `"${place.file}", line ${place.line}`);
+  const complaints = documents.map(({ place }): Complaint => ({
+    file: place.file,
+    line: place.line,
+    field: "",
+    message: `Canary "${canaryKey(id)}" is declared ${documents.length} times: in ${places.join(" and ")}`,
+    fix: "Keep one of them, or narrow the source's paths",
+    severity: "error",
+    canary: id,
+  }));
+  return { type: "broken", id, file: documents[0]?.place.file ?? "", complaints: sortComplaints(complaints) };
+}
+
+function shared({ place, lineOf }: SpecDocument, id: CanaryId, rivals: readonly string[]): Complaint {
+  return {
+    file: place.file,
+    line: lineOf(["spec", "targetRef"]),
+    field: "spec.targetRef",
+    message: `Is the target of another Canary too: ${rivals.map((rival) => `"${rival}"`).join(", ")}`,
+    fix: "Keep one Canary for each target",
+    severity: "error",
+    canary: id,
+  };
+}

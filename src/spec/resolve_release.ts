@@ -1,0 +1,98 @@
+/** From a canary to what it ships: its target, scaler and configs among the manifests of the same commit. */
+import type { Canary } from "../core/canary.ts";
+import type { Complaint, Manifest } from "../core/catalogue.ts";
+import { type ConfigName, type Release, releaseOf } from "../core/release.ts";
+import { nearest } from "../schema/nearest.ts";
+import { checkWorkload } from "./check_workload.ts";
+import { identityKey } from "./manifest_index.ts";
+
+/** How manifests are found; a plain function, so that a caller can remember what was asked. */
+export interface ManifestFinder {
+  readonly find: (key: string) => readonly Manifest[];
+  /** Names of the objects of a kind in a namespace. */
+  readonly namesLike: (
+    ref: { readonly apiVersion: string; readonly kind: string; readonly namespace: string },
+  ) => readonly string[];
+}
+
+export interface ResolvedRelease {
+  /** null when there are errors. */
+  readonly found:
+    | { readonly release: Release; readonly target: Manifest; readonly configs: readonly Manifest[] }
+    | null;
+  readonly complaints: readonly Complaint[];
+}
+
+/** Kinds that stand for a Secret in Git. */
+const SECRET_KINDS = [
+  { apiVersion: "v1", kind: "Secret" },
+  { apiVersion: "bitnami.com/v1alpha1", kind: "SealedSecret" },
+  { apiVersion: "external-secrets.io/v1", kind: "ExternalSecret" },
+];
+
+export function resolveRelease(canary: Canary, commit: string, finder: ManifestFinder): ResolvedRelease {
+  const complaints: Complaint[] = [];
+  const { namespace } = canary.id;
+  const only = (found: readonly Manifest[]): Manifest | null => {
+    const [first, second] = found;
+    if (first !== undefined && second !== undefined) complaints.push(duplicate(canary, first, second));
+    return first ?? null;
+  };
+  const target = only(finder.find(identityKey({ ...canary.target, namespace })));
+  if (target === null) complaints.push(missing(canary, "targetRef", finder));
+  else complaints.push(...checkWorkload(canary, target));
+  const scaler = canary.scaler === null ? null : only(finder.find(identityKey({ ...canary.scaler, namespace })));
+  if (canary.scaler !== null && scaler === null) complaints.push(missing(canary, "autoscalerRef", finder));
+  if (target === null) return { found: null, complaints };
+  const configs: Manifest[] = [];
+  const find = (kind: ConfigName["kind"], name: string) => {
+    const kinds = kind === "Secret" ? SECRET_KINDS : [{ apiVersion: "v1", kind }];
+    const manifest = only(kinds.flatMap((known) => finder.find(identityKey({ ...known, namespace, name }))));
+    if (manifest !== null) configs.push(manifest);
+    return manifest?.object ?? null;
+  };
+  const tracking = canary.configTracking !== "off";
+  const release = releaseOf(commit, target.object, find, { scaler: scaler?.object ?? null, tracking });
+  return { found: complaints.length > 0 ? null : { release, target, configs }, complaints };
+}
+
+function complain(canary: Canary, field: string, message: string, fix: string): Complaint {
+  return { ...canary.source, field, message, fix, severity: "error", canary: canary.id };
+}
+
+function duplicate(canary: Canary, first: Manifest, second: Manifest): Complaint {
+  const { kind, metadata } = second.object;
+  const { file, line } = second.place;
+  return {
+    file,
+    line,
+    field: "",
+    message: `${kind} "${
+      metadata.namespace ?? ""
+    }/${metadata.name}" is declared twice: also in "${first.place.file}", line ${first.place.line}`,
+    fix: "Keep one of them, or narrow the source's paths",
+    severity: "error",
+    canary: canary.id,
+  };
+}
+
+function missing(canary: Canary, field: "targetRef" | "autoscalerRef", finder: ManifestFinder): Complaint {
+  const ref = field === "targetRef" || canary.scaler === null ? canary.target : canary.scaler;
+  const { namespace } = canary.id;
+  const message = `${ref.kind} "${namespace}/${ref.name}" is not in Git`;
+  const [homeless] = finder.find(identityKey({ ...ref, namespace: "" }));
+  if (homeless !== undefined) {
+    const { file, line } = homeless.place;
+    const reason = `${message}: the one in "${file}", line ${line}, has no namespace`;
+    return complain(canary, `spec.${field}`, reason, `Write "metadata.namespace: ${namespace}" there`);
+  }
+  const names = finder.namesLike({ ...ref, namespace });
+  const near = nearest(ref.name, names);
+  const known = names.length === 0
+    ? "there is none of that kind"
+    : near === undefined
+    ? "no name is like it"
+    : `the nearest is "${near}"`;
+  const fix = near === undefined ? "Add it to the paths of the source, or name another one" : `Write "${near}"`;
+  return complain(canary, `spec.${field}`, `${message}: in that namespace, ${known}`, fix);
+}
