@@ -3,14 +3,12 @@
  * observation it needs, and answers people.
  */
 import type { Complaint } from "../core/catalogue.ts";
-import { type Canary, type CanaryId, canaryKey } from "../core/canary.ts";
+import { type CanaryId, canaryKey } from "../core/canary.ts";
 import type { Command } from "../core/command.ts";
 import type { ClusterIdentity, DecisionOutcome } from "../core/decision.ts";
-import type { CheckResult, GitFacts, Observation } from "../core/observation.ts";
-import type { questions } from "../core/questions.ts";
+import type { Observation } from "../core/observation.ts";
 import { inFlight, newState, type State } from "../core/state.ts";
 import type { Action } from "../core/action.ts";
-import { BugError } from "../errors.ts";
 import type { Agent, CanaryDetail, CanarySummary, CommandAnswer, SourceSummary } from "../ports/agent.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
@@ -18,31 +16,18 @@ import type { Http } from "../ports/http.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
-import { answer, type Askers } from "./answers.ts";
-import { choose, clusterFacts, engineOf, refsOf } from "./facts.ts";
 import { HookRunner } from "./hooks.ts";
+import { type Branch, Observer } from "./observer.ts";
 import { perform } from "./perform.ts";
-import { preflight } from "./preflight.ts";
 import { KeyQueue } from "./queue.ts";
 import { reconcile, reconcileCommand, type TurnParts } from "./reconcile.ts";
-import { Removals } from "./removals.ts";
 import { stampEpoch } from "./stamp.ts";
 import type { StateStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
 import { type Verdict, verdictOn } from "./trouble.ts";
-import { detailOf, sentence, summaryOf, type ViewInput } from "./views.ts";
+import { detailOf, summaryOf, type ViewInput } from "./views.ts";
 import { createWatching, type Watching } from "./watching.ts";
-
-/** One branch that is followed and written. */
-export interface Branch {
-  readonly source: Source;
-  readonly ledger: Ledger;
-  readonly url: string;
-  readonly branch: string;
-  /** Why decisions cannot be pushed, asked of the server; null when they can. */
-  readonly cannotPush: () => string | null;
-}
 
 export interface AgentOptions {
   readonly clock: Clock;
@@ -72,14 +57,13 @@ export class ServingAgent implements Agent {
   readonly #options: AgentOptions;
   readonly #queue: KeyQueue;
   readonly #watching: Watching;
-  readonly #removals = new Removals();
+  readonly #observer: Observer;
   readonly #hooks: HookRunner;
   readonly #ids = new Map<string, CanaryId>();
   readonly #states = new Map<string, State>();
   readonly #failures = new Map<string, number>();
   readonly #troubles = new Map<string, Verdict>();
   readonly #inbox = new Map<string, Inboxed[]>();
-  readonly #withdrawn = new Set<string>();
   /** Leadership epoch in which the canaries' in-flight objects were stamped. */
   readonly #stamped = new Set<string>();
   #signal: AbortSignal = AbortSignal.abort();
@@ -94,6 +78,11 @@ export class ServingAgent implements Agent {
       tables,
       defaultEngine: options.defaultEngine,
       namespaces: options.namespaces,
+    });
+    this.#observer = new Observer({
+      ...options,
+      ids: this.#ids,
+      ensure: (canary, signal) => this.#watching.ensure(canary, signal),
     });
     this.#hooks = new HookRunner({ http: options.http, gate: tables.gate, log: options.telling.log });
     cluster.onChange((ref) => this.#wake(this.#watching.canariesOf(ref)));
@@ -121,7 +110,7 @@ export class ServingAgent implements Agent {
   lead(): void {
     this.#options.store.forgetAll();
     this.#stamped.clear();
-    this.#withdrawn.clear();
+    this.#observer.forgetWithdrawn();
     for (const id of this.#options.store.known()) this.#meet(id);
     this.#wake([...this.#ids.keys()]);
   }
@@ -134,7 +123,7 @@ export class ServingAgent implements Agent {
     const key = canaryKey(id);
     if (!this.#ids.has(key)) return undefined;
     const input = this.#viewInput(key, id);
-    const branch = this.#branchOf(key);
+    const branch = this.#observer.branchOf(key);
     const warnings = input.entry?.type === "canary" ? input.entry.warnings : input.entry?.complaints ?? [];
     return detailOf(input, {
       complaints: warnings,
@@ -172,7 +161,7 @@ export class ServingAgent implements Agent {
 
   confirmRemoval(by: string): Promise<CommandAnswer> {
     if (!this.leading) return Promise.resolve({ type: "not-leader", leader: this.#options.election.leader() });
-    const confirmed = this.#removals.confirm();
+    const confirmed = this.#observer.confirmRemovals();
     if (confirmed === 0) return Promise.resolve({ type: "refused", reason: "No removal waits to be confirmed." });
     this.#options.telling.log("info", "removal-confirmed", { by, canaries: confirmed });
     this.#wake([...this.#ids.keys()]);
@@ -199,7 +188,7 @@ export class ServingAgent implements Agent {
 
   #viewInput(key: string, id: CanaryId): ViewInput {
     const state = this.#states.get(key);
-    const entry = this.#branchOf(key)?.source.view.catalogue?.entries.get(key);
+    const entry = this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
     const trouble = this.#troubles.get(key);
     return {
       id,
@@ -236,14 +225,6 @@ export class ServingAgent implements Agent {
     source.poll(this.#signal).finally(() => this.#wake([key])).catch(() => undefined);
   }
 
-  /** The branch that declares a canary, else the one whose ledger has its lock. */
-  #branchOf(key: string): Branch | undefined {
-    const { branches } = this.#options;
-    const id = this.#ids.get(key);
-    return branches.find(({ source }) => source.view.catalogue?.entries.has(key)) ??
-      branches.find(({ source }) => id !== undefined && source.lock(id).type === "read") ?? branches[0];
-  }
-
   async #turn(key: string): Promise<void> {
     const id = this.#ids.get(key);
     const { clock, telling } = this.#options;
@@ -271,7 +252,9 @@ export class ServingAgent implements Agent {
 
   /** A canary that was released and is gone from Git is forgotten. */
   async #bury(key: string, id: CanaryId, state: State): Promise<void> {
-    if (state.phase !== "released" || this.#branchOf(key)?.source.presence(id) !== "removed" || !this.#mayWrite()) {
+    if (
+      state.phase !== "released" || this.#observer.branchOf(key)?.source.presence(id) !== "removed" || !this.#mayWrite()
+    ) {
       return;
     }
     await this.#options.store.remove(id).catch((error) => this.#failed(key, id, error));
@@ -343,97 +326,10 @@ export class ServingAgent implements Agent {
     return {
       clock,
       store,
-      observe: (state, asked, signal) => this.#observe(key, id, { state, asked, signal }),
+      observe: (state, asked, signal) => this.#observer.observe({ key, id, state, asked, signal }),
       perform: (state, seen, actions, signal) => this.#perform(key, { state, seen, actions, wake, signal }),
       mayAct: () => this.#mayWrite(),
     };
-  }
-
-  async #observe(
-    key: string,
-    id: CanaryId,
-    turn: { readonly state: State; readonly asked: ReturnType<typeof questions>; readonly signal: AbortSignal },
-  ): Promise<Observation> {
-    const { cluster, tables, identity, defaultEngine, http, clock } = this.#options;
-    const { state, asked, signal } = turn;
-    const git = this.#gitFacts(key, id);
-    const canary = state.run?.canary ?? git.canary ?? state.canary;
-    if (canary === null) throw new BugError(`Cannot observe "${key}": no spec of it was ever read`);
-    await this.#watching.ensure(canary, signal);
-    const askers: Askers = {
-      cluster,
-      http,
-      clock,
-      tables,
-      metricLabels: this.#options.metricLabels,
-      secretKey: this.#options.secretKey,
-      measured: (measured: Canary, check: CheckResult) => this.#options.telling.measured(measured, check),
-    };
-    const answers = await answer(askers, { ...state, canary }, asked, signal);
-    const chosen = choose(tables, canary);
-    const refs = refsOf(canary, chosen.scaler);
-    const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
-    const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
-      ? null
-      : preflight(cluster, {
-        canary,
-        refs,
-        workload: chosen.workload,
-        candidate: git.candidate,
-        engineApplies: engine.applies,
-        cannotPush: this.#branchOf(key)?.cannotPush() ?? null,
-      });
-    return {
-      git,
-      cluster: clusterFacts(cluster, tables, {
-        canary,
-        state,
-        candidate: git.candidate,
-        identity,
-        defaultEngine,
-        blocked,
-      }),
-      answers,
-      decision: this.#decisionOutcome(key, id, state),
-    };
-  }
-
-  /** A commit counts once the source shows it, so that no turn decides on a tip from before it. */
-  #decisionOutcome(key: string, id: CanaryId, state: State): Observation["decision"] {
-    const branch = this.#branchOf(key);
-    if (state.decision === null || branch === undefined) return null;
-    if (this.#withdrawn.has(state.decision.id)) return { type: "withdrawn" };
-    const outcome = branch.ledger.outcome(state.decision.id) ?? null;
-    if (outcome?.type !== "committed") return outcome;
-    const status = branch.source.status(id);
-    const shown = status.type === "read" && status.value.last.id === state.decision.id;
-    return shown || branch.source.view.commit === outcome.commit
-      ? outcome
-      : { type: "pending", reason: null, attempts: 1 };
-  }
-
-  #gitFacts(key: string, id: CanaryId): GitFacts {
-    const branch = this.#branchOf(key);
-    if (branch === undefined) throw new BugError("Cannot observe: no source is configured");
-    const { source } = branch;
-    const entry = source.view.catalogue?.entries.get(key);
-    const presence = source.presence(id);
-    return {
-      state: source.view.state,
-      presence: presence === "removed" && this.#heldRemovals(source).has(key) ? "held-removal" : presence,
-      canary: entry?.type === "canary" ? entry.canary : null,
-      candidate: entry?.type === "canary" ? entry.release : null,
-      complaint: entry?.type === "broken" ? brokenSentence(entry.complaints) : null,
-      lock: source.lock(id),
-      status: source.status(id),
-      commit: source.view.commit,
-    };
-  }
-
-  #heldRemovals(source: Source): ReadonlySet<string> {
-    const known = [...this.#ids].filter(([key]) => this.#branchOf(key)?.source === source);
-    const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
-    return this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
   }
 
   async #perform(
@@ -449,7 +345,7 @@ export class ServingAgent implements Agent {
     const { cluster, tables, telling, clock, defaultEngine } = this.#options;
     const { state, actions, signal } = turn;
     const canary = state.run?.canary ?? state.canary;
-    const branch = this.#branchOf(key);
+    const branch = this.#observer.branchOf(key);
     if (canary === null || branch === undefined) return;
     await perform(
       {
@@ -475,7 +371,7 @@ export class ServingAgent implements Agent {
       withdraw: (id) => {
         // Not waited for: with Git down the answer may take as long as the outage, and the turn must go on.
         ledger.withdraw(id).then((outcome) => {
-          if (outcome.type === "pending") this.#withdrawn.add(id);
+          if (outcome.type === "pending") this.#observer.withdrawn(id);
           this.#wake([key]);
         }).catch((error) =>
           this.#options.telling.log("warn", "withdraw-failed", { canary: key, error: String(error) })
@@ -484,10 +380,4 @@ export class ServingAgent implements Agent {
       },
     };
   }
-}
-
-function brokenSentence(complaints: readonly Complaint[]): string {
-  const first = complaints.find((complaint) => complaint.severity === "error") ?? complaints[0];
-  const more = complaints.length > 1 ? ` and ${complaints.length - 1} more` : "";
-  return first === undefined ? "The Canary cannot be read." : `${sentence(first)}${more}`;
 }

@@ -1,0 +1,180 @@
+/**
+ * Builds what a turn sees of one canary: what Git says, what the caches say, what outside systems answered, and what
+ * became of the decision on its way.
+ */
+import type { Complaint } from "../core/catalogue.ts";
+import type { Canary, CanaryId } from "../core/canary.ts";
+import type { ClusterIdentity } from "../core/decision.ts";
+import type { CheckResult, GitFacts, Observation, Question } from "../core/observation.ts";
+import type { State } from "../core/state.ts";
+import { BugError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { Http } from "../ports/http.ts";
+import type { Ledger } from "../ports/ledger.ts";
+import type { MetricLabels } from "../ports/metrics.ts";
+import type { Source } from "../ports/source.ts";
+import { answer, type Askers } from "./answers.ts";
+import { choose, clusterFacts, engineOf, refsOf } from "./facts.ts";
+import { preflight } from "./preflight.ts";
+import { Removals } from "./removals.ts";
+import type { Tables } from "./tables.ts";
+import type { Telling } from "./telling.ts";
+import { sentence } from "./views.ts";
+
+/** One branch that is followed and written. */
+export interface Branch {
+  readonly source: Source;
+  readonly ledger: Ledger;
+  readonly url: string;
+  readonly branch: string;
+  /** Why decisions cannot be pushed, asked of the server; null when they can. */
+  readonly cannotPush: () => string | null;
+}
+
+export interface ObserverOptions {
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly http: Http;
+  readonly tables: Tables;
+  readonly identity: ClusterIdentity;
+  readonly branches: readonly Branch[];
+  readonly telling: Telling;
+  readonly metricLabels: MetricLabels;
+  readonly defaultEngine: string;
+  readonly secretKey: string | null;
+  /** All canaries that are known. */
+  readonly ids: ReadonlyMap<string, CanaryId>;
+  /** Resolves when all that a canary needs is watched. */
+  readonly ensure: (canary: Canary, signal: AbortSignal) => Promise<void>;
+}
+
+export interface ObserveTurn {
+  readonly key: string;
+  readonly id: CanaryId;
+  readonly state: State;
+  readonly asked: readonly Question[];
+  readonly signal: AbortSignal;
+}
+
+export class Observer {
+  readonly #options: ObserverOptions;
+  readonly #removals = new Removals();
+  /** Ids of decisions that were taken back before they landed. */
+  readonly #withdrawn = new Set<string>();
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+  }
+
+  withdrawn(decision: string): void {
+    this.#withdrawn.add(decision);
+  }
+
+  forgetWithdrawn(): void {
+    this.#withdrawn.clear();
+  }
+
+  /** How many removals that waited are confirmed now. */
+  confirmRemovals(): number {
+    return this.#removals.confirm();
+  }
+
+  /** The branch that declares a canary, else the one whose ledger has its lock. */
+  branchOf(key: string): Branch | undefined {
+    const { branches, ids } = this.#options;
+    const id = ids.get(key);
+    return branches.find(({ source }) => source.view.catalogue?.entries.has(key)) ??
+      branches.find(({ source }) => id !== undefined && source.lock(id).type === "read") ?? branches[0];
+  }
+
+  async observe(turn: ObserveTurn): Promise<Observation> {
+    const { key, id } = turn;
+    const { cluster, tables, identity, defaultEngine, http, clock } = this.#options;
+    const { state, asked, signal } = turn;
+    const git = this.#gitFacts(key, id);
+    const canary = state.run?.canary ?? git.canary ?? state.canary;
+    if (canary === null) throw new BugError(`Cannot observe "${key}": no spec of it was ever read`);
+    await this.#options.ensure(canary, signal);
+    const askers: Askers = {
+      cluster,
+      http,
+      clock,
+      tables,
+      metricLabels: this.#options.metricLabels,
+      secretKey: this.#options.secretKey,
+      measured: (measured: Canary, check: CheckResult) => this.#options.telling.measured(measured, check),
+    };
+    const answers = await answer(askers, { ...state, canary }, asked, signal);
+    const chosen = choose(tables, canary);
+    const refs = refsOf(canary, chosen.scaler);
+    const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
+    const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
+      ? null
+      : preflight(cluster, {
+        canary,
+        refs,
+        workload: chosen.workload,
+        candidate: git.candidate,
+        engineApplies: engine.applies,
+        cannotPush: this.branchOf(key)?.cannotPush() ?? null,
+      });
+    return {
+      git,
+      cluster: clusterFacts(cluster, tables, {
+        canary,
+        state,
+        candidate: git.candidate,
+        identity,
+        defaultEngine,
+        blocked,
+      }),
+      answers,
+      decision: this.#decisionOutcome(key, id, state),
+    };
+  }
+
+  /** A commit counts once the source shows it, so that no turn decides on a tip from before it. */
+  #decisionOutcome(key: string, id: CanaryId, state: State): Observation["decision"] {
+    const branch = this.branchOf(key);
+    if (state.decision === null || branch === undefined) return null;
+    if (this.#withdrawn.has(state.decision.id)) return { type: "withdrawn" };
+    const outcome = branch.ledger.outcome(state.decision.id) ?? null;
+    if (outcome?.type !== "committed") return outcome;
+    const status = branch.source.status(id);
+    const shown = status.type === "read" && status.value.last.id === state.decision.id;
+    return shown || branch.source.view.commit === outcome.commit
+      ? outcome
+      : { type: "pending", reason: null, attempts: 1 };
+  }
+
+  #gitFacts(key: string, id: CanaryId): GitFacts {
+    const branch = this.branchOf(key);
+    if (branch === undefined) throw new BugError("Cannot observe: no source is configured");
+    const { source } = branch;
+    const entry = source.view.catalogue?.entries.get(key);
+    const presence = source.presence(id);
+    return {
+      state: source.view.state,
+      presence: presence === "removed" && this.#heldRemovals(source).has(key) ? "held-removal" : presence,
+      canary: entry?.type === "canary" ? entry.canary : null,
+      candidate: entry?.type === "canary" ? entry.release : null,
+      complaint: entry?.type === "broken" ? brokenSentence(entry.complaints) : null,
+      lock: source.lock(id),
+      status: source.status(id),
+      commit: source.view.commit,
+    };
+  }
+
+  #heldRemovals(source: Source): ReadonlySet<string> {
+    const known = [...this.#options.ids].filter(([key]) => this.branchOf(key)?.source === source);
+    const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
+    return this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
+  }
+}
+
+function brokenSentence(complaints: readonly Complaint[]): string {
+  const first = complaints.find((complaint) => complaint.severity === "error") ?? complaints[0];
+  const more = complaints.length > 1 ? ` and ${complaints.length - 1} more` : "";
+  return first === undefined ? "The Canary cannot be read." : `${sentence(first)}${more}`;
+}
