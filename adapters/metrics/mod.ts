@@ -3,10 +3,10 @@ import { InvalidSpecError } from "../../src/errors.ts";
 import type { MetricsAdapter } from "../../src/ports/metrics.ts";
 import { prometheus } from "./prometheus.ts";
 
-export const metricsAdapters: readonly MetricsAdapter[] = [prometheus];
+const ROWS: readonly MetricsAdapter[] = [prometheus];
 
-/** `provider.type` of the rows: what a MetricTemplate can be measured by. */
-export const metricProviders: readonly string[] = metricsAdapters.map(({ id }) => id);
+/** Metric providers by `provider.type` of a MetricTemplate. */
+export const metrics: ReadonlyMap<string, MetricsAdapter> = new Map(ROWS.map((row) => [row.id, row]));
 
 /** Every `provider.type` that is understood, with a row or not: those of Flagger's CRD, and `web` and `kubernetes`. */
 export const knownMetricProviders: readonly string[] = [
@@ -31,10 +31,10 @@ export const knownMetricProviders: readonly string[] = [
  * @throws {InvalidSpecError} there is none; the message tells an unknown one from one that is not supported yet
  */
 export function metricsAdapter(id: string): MetricsAdapter {
-  const found = metricsAdapters.find((adapter) => adapter.id === id);
+  const found = metrics.get(id);
   if (found !== undefined) return found;
   const why = knownMetricProviders.includes(id) ? "is not supported yet" : "is not known";
   throw new InvalidSpecError(`Cannot query metric provider "${id}": it ${why}`, {
-    fix: `Use one of: ${metricProviders.join(", ")}.`,
+    fix: `Use one of: ${[...metrics.keys()].join(", ")}.`,
   });
 }
