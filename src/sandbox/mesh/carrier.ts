@@ -41,6 +41,9 @@ export interface CarrierParts {
   readonly client: Deno.HttpClient;
 }
 
+/** Methods that do no harm when they are sent twice (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
 /** Answers larger than this are cut off with 502: an application of the sandbox never gives one. */
 const BODY_BYTES_MAX = 10 * 1024 * 1024;
 
@@ -62,7 +65,7 @@ export async function carry(
       if (endpoint === undefined) break;
       [workload, tried[tried.length]] = [endpoint.workload, endpoint.pod];
       answer = await attemptOnce(parts, endpoint, message, { ...options, service, total: total.signal });
-      if (answer.flags === "UT") break;
+      if (answer.flags === "UT" || answer.flags === "UC") break;
       if (answer.flags === "-" && !options.retries.onStatus(answer.status)) break;
     }
     if (options.reportedBySource) {
@@ -107,7 +110,9 @@ async function attemptOnce(
         ? ownAnswer(504, "upstream request timeout", "UT")
         : ownAnswer(504, "upstream request timeout", "UF");
     }
-    return ownAnswer(503, "upstream connect error or disconnect/reset before headers", "UF");
+    // `fetch` does not say whether the request had been sent already, so only what may be done twice is tried again.
+    const flags = IDEMPOTENT.has(message.method) ? "UF" : "UC";
+    return ownAnswer(503, "upstream connect error or disconnect/reset before headers", flags);
   } finally {
     single.clear();
   }

@@ -22,6 +22,7 @@ export class Endpoints {
   readonly #objects: ObjectSource;
   readonly #addressOf: AddressOf;
   readonly #ready = new Map<string, readonly KubeObject[]>();
+  readonly #services = new Map<string, KubeObject | undefined>();
   readonly #turns = new Map<string, number>();
 
   constructor(objects: ObjectSource, addressOf: AddressOf) {
@@ -32,6 +33,7 @@ export class Endpoints {
   /** Call when any object changed. */
   forget(): void {
     this.#ready.clear();
+    this.#services.clear();
   }
 
   stateOf(ref: ServiceRef): ServiceState {
@@ -73,7 +75,12 @@ export class Endpoints {
   }
 
   #service(ref: ServiceRef): KubeObject | undefined {
-    return this.#objects.list("v1", "Service", ref.namespace).find((service) => service.metadata.name === ref.name);
+    const key = `${ref.namespace}/${ref.name}`;
+    if (!this.#services.has(key)) {
+      const services = this.#objects.list("v1", "Service", ref.namespace);
+      this.#services.set(key, services.find((service) => service.metadata.name === ref.name));
+    }
+    return this.#services.get(key);
   }
 }
 

@@ -211,7 +211,7 @@ class Source {
     const unknown = modifiers.find((each) => each.name !== "BoolModifier" && each.name !== "MatchingModifierClause");
     if (unknown !== undefined) throw this.#error(unknown.from, `${this.#quoted(unknown)} is not known to the sandbox`);
     const clause = modifiers.find((each) => each.name === "MatchingModifierClause");
-    return {
+    const binary: Expr = {
       type: "binary",
       operator: this.#operator(operatorNode),
       bool: modifiers.some((each) => each.name === "BoolModifier"),
@@ -219,6 +219,10 @@ class Source {
       left: this.expr(left),
       right: this.expr(right),
     };
+    // The grammar takes the sign of "-2 ^ 2" into the number; Prometheus raises first, so the sign moves out again.
+    const isSigned = binary.operator === "^" && left.name === "NumberDurationLiteral" && this.#of(left).startsWith("-");
+    if (!isSigned || binary.left.type !== "number") return binary;
+    return { type: "negate", expr: { ...binary, left: { type: "number", value: -binary.left.value } } };
   }
 
   #operator(node: SyntaxNode): BinaryOperator {

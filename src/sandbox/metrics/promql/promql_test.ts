@@ -237,11 +237,11 @@ const ROWS: readonly Row[] = [
   { what: "0/0 is NaN", query: "sum(m) * 0 / 0", given: TWO, at: 60, want: "{} NaN" },
   { what: "1/0 is +Inf, negated -Inf", query: "-(1 / 0)", given: {}, at: 60, want: "-Inf" },
   {
-    what: "precedence: power binds right, before the sign",
-    query: "-2 ^ 3 ^ 0 + 10 % 4",
+    what: "precedence: power binds right, before the sign: -4 + 2 + 4 + 1 - 4",
+    query: "-2 ^ 2 + 2 ^ 3 ^ 0 + (-2) ^ 2 + 1 -2 ^ 2",
     given: {},
     at: 60,
-    want: "0",
+    want: "-1",
   },
   {
     what: "regular expressions are anchored",
