@@ -14,8 +14,10 @@ export interface CarriedRequest {
   readonly service: { readonly namespace: string; readonly name: string };
   /** 0 when the sender went away before there was an answer. */
   readonly status: number;
-  /** Envoy's flags: "-" none, UH no healthy endpoint, UF connection failed, UC connection lost, UT timed out,
-   * NC no such Service, NR no route, DC sender gone. */
+  /**
+   * Envoy's flags: "-" none, UH no healthy endpoint, UF connection failed, UC connection lost, UT timed out, NC no such
+   * Service, NR no route, DC sender gone.
+   */
   readonly flags: string;
   readonly ms: number;
 }
