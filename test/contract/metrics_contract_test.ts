@@ -26,7 +26,7 @@ function aQuery(secret: Readonly<Record<string, string>>): MetricsQuery {
 
 /** A Secret for each alternative, and none where the provider does without. */
 function secretsOf(adapter: MetricsAdapter): readonly Readonly<Record<string, string>>[] {
-  const given = adapter.secretKeys.map((keys) => Object.fromEntries(keys.map((key) => [key, `geheim-${key}`])));
+  const given = adapter.secretKeys.map((keys) => Object.fromEntries(keys.map((key) => [key, `geheim-secret-${key}`])));
   return given.length === 0 ? [{}] : given;
 }
 
