@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { knownRouters, routers, routerTraits } from "../../adapters/routers/mod.ts";
 import type { Canary } from "../../src/core/canary.ts";
-import { at, isJsonObject, type Json, type KubeObject, listAt, refOf } from "../../src/core/kube_object.ts";
+import { at, isJsonObject, type Json, type KubeObject, listAt, objectAt, refOf } from "../../src/core/kube_object.ts";
 import { ALL_TO_PRIMARY, type Routes } from "../../src/core/routes.ts";
 import { ForeignError, InvalidSpecError } from "../../src/errors.ts";
 import type { RouterAdapter } from "../../src/ports/router.ts";
@@ -75,6 +75,30 @@ function rendered(
   live: readonly KubeObject[] = [],
 ): readonly KubeObject[] {
   return applied(live, router.render(canary, frozen(routes), live));
+}
+
+const FOREIGN_RULE: Json = { name: "a-rule" };
+
+/** A person's additions to a route, of either shape: a rule behind ours, and a match, a filter and a field in ours. */
+function withForeignParts(object: KubeObject): KubeObject {
+  const spec: Record<string, Json> = { ...object.spec };
+  for (const list of ["rules", "http"]) {
+    const rules = listAt(spec, list);
+    if (rules.length === 0) continue;
+    const [matches, match] = list === "rules"
+      ? ["matches", { path: { type: "Exact", value: "/a-match" } }]
+      : ["match", { uri: { exact: "/a-match" } }];
+    const added = rules.map((rule): Json => ({
+      ...objectAt(rule),
+      [matches]: [...listAt(rule, matches), match],
+      ...(list === "rules"
+        ? { filters: [{ type: "ExtensionRef", extensionRef: { name: "a-filter" } }] }
+        : { fault: "a-filter" }),
+      sessionPersistence: { sessionName: "a-field" },
+    }));
+    spec[list] = [...added, FOREIGN_RULE];
+  }
+  return { ...object, spec };
 }
 
 const routing = [...routers.values()].filter(({ traits }) => traits.weights);
@@ -156,6 +180,26 @@ for (const router of routing) {
       assert.equal(metadata.labels?.["team"], "web");
       assert.equal(metadata.annotations?.["note"], "by hand");
     }
+  });
+
+  Deno.test(`${router.id} keeps what a person added to its route, once, through any rollout`, () => {
+    const share = fc.record({ weight: fc.constantFrom(...WEIGHTS), mirror: fc.boolean(), affinity: fc.boolean() });
+    fc.assert(fc.property(fc.array(share, { minLength: 1, maxLength: 6 }), (steps) => {
+      const first = canaryOf(router);
+      let live: readonly KubeObject[] = frozen(rendered(router, first, ALL_TO_PRIMARY).map(withForeignParts));
+      for (const { weight, mirror, affinity } of steps) {
+        const canary = canaryOf(router, affinity ? { analysis: { sessionAffinity: AFFINITY } } : {});
+        live = rendered(router, canary, { weight, mirror, cookies: COOKIES }, live);
+        const rules = live.flatMap(({ spec }) => [...listAt(spec, "rules"), ...listAt(spec, "http")]);
+        assert.deepEqual(rules.at(-1), FOREIGN_RULE);
+        assert.equal(rules.filter((rule) => JSON.stringify(rule) === JSON.stringify(FOREIGN_RULE)).length, 1);
+        const base = JSON.stringify(rules.at(-2));
+        for (const part of ["a-match", "a-filter", "a-field"]) {
+          assert.equal(base.split(part).length, 2, `${part} in ${base}`);
+        }
+        assert.equal(router.read(canary, live).weight, weight);
+      }
+    }));
   });
 
   Deno.test(`${router.id} writes labels, leaves no owner and asks for the live version where lists are atomic`, () => {
