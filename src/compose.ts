@@ -3,10 +3,10 @@
  * program, by the sandbox and by tests; it is the only file beside `main.ts` that knows every adapter.
  */
 import { engines } from "../adapters/engines/mod.ts";
-import { gateAdapters } from "../adapters/gates/mod.ts";
-import { knownMetricProviders, metricProviders, metricsAdapters } from "../adapters/metrics/mod.ts";
+import { gates } from "../adapters/gates/mod.ts";
+import { knownMetricProviders, metrics } from "../adapters/metrics/mod.ts";
 import { planQuery } from "../adapters/metrics/plan.ts";
-import { alertTypes, knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
+import { knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
 import { type GitAuth, type GitAuthSource, openGitRemote } from "../adapters/platform/git.ts";
 import { openHttp } from "../adapters/platform/http.ts";
 import type { KubeEndpoint } from "../adapters/platform/kube/config.ts";
@@ -58,8 +58,8 @@ export const tables: Tables = {
   workloads,
   scalers,
   engines,
-  metrics: new Map(metricsAdapters.map((row) => [row.id, row])),
-  notifiers: new Map(notifiers.map((row) => [row.id, row])),
+  metrics,
+  notifiers,
   gate: gateOrBug(),
   planQuery,
   services,
@@ -67,8 +67,8 @@ export const tables: Tables = {
 };
 
 function gateOrBug(): Tables["gate"] {
-  const [gate] = gateAdapters;
-  if (gate === undefined) throw new BugError("Cannot start: the table of gates is empty");
+  const gate = gates.get("webhook");
+  if (gate === undefined) throw new BugError("Cannot start: the table of gates has no webhook");
   return gate;
 }
 
@@ -77,9 +77,9 @@ export function capabilitiesOf(config: Pick<AgentConfig, "provider" | "metricsSe
   return {
     routers: routerTraits,
     knownRouters,
-    metricProviders,
+    metricProviders: [...metrics.keys()],
     knownMetricProviders,
-    alertTypes,
+    alertTypes: [...notifiers.keys()],
     knownAlertTypes,
     targetKinds: [...workloads.keys()],
     scalerKinds: [...scalers.keys()],
