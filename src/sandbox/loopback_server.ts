@@ -20,11 +20,11 @@ export interface LoopbackServer {
 }
 
 /**
- * Listens on 127.0.0.1 at a free port.
+ * Listens on 127.0.0.1, at a free port unless told which.
  *
  * @param handler a throw becomes a 500 with its message, so that a broken handler shows in the client's log
  */
-export function serveLoopback(handler: Handler): LoopbackServer {
+export function serveLoopback(handler: Handler, wantedPort = 0): LoopbackServer {
   let inFlight = 0;
   let waiting: (() => void)[] = [];
   const settle = () => {
@@ -45,7 +45,7 @@ export function serveLoopback(handler: Handler): LoopbackServer {
       return handler(request);
     });
   let cut = new AbortController();
-  let server: Deno.HttpServer<Deno.NetAddr> | undefined = listen(0, cut.signal);
+  let server: Deno.HttpServer<Deno.NetAddr> | undefined = listen(wantedPort, cut.signal);
   const port = server.addr.port;
   return {
     hostname: "127.0.0.1",

@@ -23,6 +23,8 @@ export interface DirectChange {
 export interface DirectOptions {
   readonly manager?: string;
   readonly force?: boolean;
+  /** Under which subresource ownership is recorded. */
+  readonly subresource?: "scale";
 }
 
 /** Reads and writes without HTTP. Writes throw StatusError as a request would be answered. */
@@ -31,11 +33,15 @@ export interface DirectAccess {
   /** In key order. */
   list(apiVersion: string, kind: string, namespace?: string): readonly KubeObject[];
   create(object: KubeObject, options?: DirectOptions): KubeObject;
+  /** As `create`, for an object that has a `generateName` in place of a name. */
+  createNamed(object: JsonObject, options?: DirectOptions): KubeObject;
   /** Replaces all but the status; a resourceVersion in the object is a precondition. */
   put(object: KubeObject, options?: DirectOptions): KubeObject;
   putStatus(object: KubeObject, options?: DirectOptions): KubeObject;
   /** Merge patch. */
   patch(ref: ObjectRef, patch: JsonObject, options?: DirectOptions): KubeObject;
+  /** Merge patch of the status. */
+  patchStatus(ref: ObjectRef, patch: JsonObject, options?: DirectOptions): KubeObject;
   /** Server-side apply. */
   apply(object: KubeObject, options?: DirectOptions): KubeObject;
   /** No error when it is not there. */
@@ -61,6 +67,12 @@ export class Cluster {
     for (const name of ["default", "kube-system"]) {
       this.direct.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } }, { manager: "kube-apiserver" });
     }
+  }
+
+  /** Removes a namespace that is being deleted and is empty: what its finalizer waits for. */
+  releaseNamespace(name: string): void {
+    const live = this.store.get("/Namespace", "", name);
+    if (live !== undefined) this.store.remove("/Namespace", live);
   }
 }
 
@@ -105,6 +117,7 @@ function directAccess(cluster: Cluster): DirectAccess {
       fieldManager: options?.manager ?? "sandbox",
       fieldValidation: "Strict",
       dryRun: false,
+      ...(options?.subresource === undefined ? {} : { subresource: options.subresource }),
     };
   }
 
@@ -126,10 +139,18 @@ function directAccess(cluster: Cluster): DirectAccess {
     },
     create: (object, options) =>
       asKubeObject(writes.create({ ...request(refOf(object), options), name: "" }, asJson(object)).object),
+    createNamed(object, options) {
+      const apiVersion = stringAt(object, "apiVersion") ?? "";
+      const kind = stringAt(object, "kind") ?? "";
+      const namespace = stringAt(object, "metadata", "namespace") ?? "";
+      return asKubeObject(writes.create(request({ apiVersion, kind, namespace, name: "" }, options), object).object);
+    },
     put: (object, options) => asKubeObject(writes.update(request(refOf(object), options), asJson(object)).object),
     putStatus: (object, options) =>
       asKubeObject(writes.update({ ...request(refOf(object), options), subresource: "status" }, asJson(object)).object),
     patch: (ref, patch, options) => asKubeObject(writes.mergePatch(request(ref, options), patch).object),
+    patchStatus: (ref, patch, options) =>
+      asKubeObject(writes.mergePatch({ ...request(ref, options), subresource: "status" }, patch).object),
     apply: (object, options) =>
       asKubeObject(writes.apply(request(refOf(object), options), asJson(object), options?.force ?? false).object),
     remove(ref, options) {

@@ -5,6 +5,7 @@
 import type { Clock } from "../../ports/clock.ts";
 import { Cluster, type DirectAccess } from "./cluster.ts";
 import { type FaultEffect, Faults, type FaultSwitches } from "./faults.ts";
+import { serveLoopback } from "../loopback_server.ts";
 import { kindAt, parsePath, verbOf } from "./paths.ts";
 import { errorResponse, route } from "./router.ts";
 import { StatusError } from "./status_error.ts";
@@ -28,6 +29,9 @@ export interface SandboxApi {
   readonly faults: FaultSwitches;
   /** Every request so far, oldest first. */
   readonly requests: readonly RequestRecord[];
+  /** Refuses connections, and cuts those that are open, until `up`. What is stored stays. */
+  down(): Promise<void>;
+  up(): void;
   /** Ends open watches and hanging requests, then closes the port. */
   stop(): Promise<void>;
 }
@@ -49,17 +53,14 @@ export function startSandboxApi(options: SandboxApiOptions): Promise<SandboxApi>
   const requests: RequestRecord[] = [];
   const stopped = new AbortController();
   const serve = { cluster, faults, requests, stopped: stopped.signal, token: options.token };
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: options.port ?? 0, onListen: () => {} },
-    (request) => answer(serve, request),
-  );
+  const server = serveLoopback((request) => answer(serve, request), options.port ?? 0);
   const endWatches = (how: "cut" | "close", path?: RegExp): number => {
     const chosen = [...cluster.watches].filter((watch) => path === undefined || path.test(watch.path));
     for (const watch of chosen) watch[how]();
     return chosen.length;
   };
   return Promise.resolve({
-    url: `http://127.0.0.1:${server.addr.port}`,
+    url: server.url,
     store: cluster.direct,
     cluster,
     requests,
@@ -73,10 +74,16 @@ export function startSandboxApi(options: SandboxApiOptions): Promise<SandboxApi>
       closeWatches: (path) => endWatches("close", path),
       compact: () => cluster.store.compact(),
     },
+    async down() {
+      endWatches("cut");
+      await server.down();
+    },
+    up: () => server.up(),
     async stop() {
       stopped.abort();
       endWatches("close");
-      await server.shutdown();
+      await server.idle();
+      await server.down();
     },
   });
 }
