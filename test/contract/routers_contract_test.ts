@@ -370,6 +370,17 @@ Deno.test("istio keeps foreign rules where they stand when one rule of ours beco
   assert.deepEqual(shape(three), ["before", "ours", "ours", "ours", "after"]);
   const one = rendered(router, canary, ALL_TO_PRIMARY, three);
   assert.deepEqual(shape(one), ["before", "ours", "after"]);
+
+  // Somebody put a rule between ours: our last rule takes all requests, so nothing of ours may overtake it.
+  const moved = three.map((object): KubeObject => {
+    const [before, sticky, held, base, after] = listAt(object, "spec", "http");
+    if (
+      before === undefined || sticky === undefined || held === undefined || base === undefined || after === undefined
+    ) return object;
+    return { ...object, spec: { ...object.spec, http: [sticky, before, held, after, base] } };
+  });
+  const again = rendered(router, canary, { weight: 20, mirror: false, cookies: COOKIES }, frozen(moved));
+  assert.deepEqual(shape(again), ["ours", "ours", "before", "after", "ours"]);
 });
 
 Deno.test("istio refuses over TCP what it does for HTTP only", () => {
