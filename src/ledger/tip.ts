@@ -37,7 +37,7 @@ export interface TipOptions {
 export class Tip {
   readonly #options: TipOptions;
   readonly #edited = new Map<string, Uint8Array<ArrayBuffer> | null>();
-  readonly #regular = new Map<string, ReadonlySet<string>>();
+  readonly #listings = new Map<string, ReadonlySet<string>>();
 
   constructor(options: TipOptions) {
     this.#options = options;
@@ -105,11 +105,15 @@ export class Tip {
 
   /** The listing leaves links out, so what can be read but is not listed is one. */
   async #regularFiles(path: string): Promise<ReadonlySet<string>> {
-    const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-    const known = this.#regular.get(folder);
+    return await this.#listing(path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
+  }
+
+  /** Files under a folder, asked once a tip. */
+  async #listing(folder: string): Promise<ReadonlySet<string>> {
+    const known = this.#listings.get(folder);
     if (known !== undefined) return known;
     const listed = new Set((await this.#options.snapshot.files(folder)).map((file) => file.path));
-    this.#regular.set(folder, listed);
+    this.#listings.set(folder, listed);
     return listed;
   }
 
@@ -117,7 +121,7 @@ export class Tip {
   async #foreignLocks({ canary }: Decision): Promise<readonly ForeignLock[]> {
     const own = this.#options.cluster.name;
     const found: ForeignLock[] = [];
-    for (const { path } of await this.#options.snapshot.files(".serin")) {
+    for (const path of await this.#listing(".serin")) {
       const cluster = path.split("/")[1] ?? "";
       if (cluster === own || path !== lockPath(cluster, canary)) continue;
       const view: FileView<LockFile> = await this.#view(path, parseLockFile);
