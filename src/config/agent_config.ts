@@ -2,6 +2,7 @@
 import type { EngineId } from "../core/canary.ts";
 import type { JsonObject } from "../core/kube_object.ts";
 
+/** All that can be configured. */
 export interface AgentConfig {
   /** Name of the cluster in the paths of locks. */
   readonly cluster: string;
@@ -39,6 +40,7 @@ export interface AgentConfig {
   } | null;
 }
 
+/** A Git repository that says what should run. */
 export interface SourceConfig {
   readonly name: string;
   readonly url: string;
@@ -72,8 +74,10 @@ export type AuthConfig =
     readonly namespace: string | null;
   };
 
+/** What a token may be used for: reading, approving gates, everything. */
 export type Role = "viewer" | "approver" | "admin";
 
+/** A token of the HTTP API; its text is known to its owner only. */
 export interface TokenConfig {
   readonly name: string;
   /** "sha256:" and 64 hex digits. */

@@ -3,6 +3,7 @@ import { type Json, type JsonObject, listAt, stringAt } from "../core/kube_objec
 import type { FieldPath } from "../schema/path.ts";
 import type { Problem } from "../schema/validate.ts";
 
+/** @param config may have schema errors; what is absent or of a wrong type is passed over */
 export function checkConfig(config: JsonObject): readonly Problem[] {
   return [
     ...repeated(config, "sources"),

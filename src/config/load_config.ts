@@ -24,6 +24,7 @@ import {
 } from "./overrides.ts";
 import { readConfig } from "./read_config.ts";
 
+/** Where the configuration comes from. */
 export interface ConfigInput {
   /** Text of the file; null when there is none. */
   readonly text: string | null;
@@ -35,6 +36,7 @@ export interface ConfigInput {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** The configuration, and all that is wrong with it. */
 export interface LoadedConfig {
   /** null when there are errors. */
   readonly config: AgentConfig | null;
@@ -44,6 +46,7 @@ export interface LoadedConfig {
 /** Variables of ours that are not fields: the file's name, and a folder for tests. */
 const OTHER_VARIABLES = ["SERIN_CONFIG", "SERIN_SHARED"];
 
+/** Reads and checks everything at once; never throws. */
 export function loadConfig(input: ConfigInput): LoadedConfig {
   const complaints: Complaint[] = [];
   const say = (
@@ -55,6 +58,8 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
     complaints.push({ file, line, ...what, severity, canary: null });
   };
   const read = readFile(input, say);
+  // Without its file, everything else would seem to be absent.
+  if (complaints.length > 0) return { config: null, complaints };
   let value: Json = read.value;
   const origins: Override[] = [];
   for (const override of [...envOverrides(input.env, say), ...flagOverrides(input.flags, say)]) {

@@ -7,6 +7,7 @@ import { nearest } from "../schema/nearest.ts";
 import type { FieldPath } from "../schema/path.ts";
 import type { ObjectSchema, Schema } from "../schema/schema.ts";
 
+/** Beginning of the names of our environment variables. */
 export const ENV_PREFIX = "SERIN_";
 
 /** A field given outside the file. `origin` is the flag or variable, for messages. */

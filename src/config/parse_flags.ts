@@ -2,6 +2,7 @@
 import type { ObjectSchema } from "../schema/schema.ts";
 import { flagField } from "./overrides.ts";
 
+/** A command line, sorted. */
 export interface ParsedFlags {
   /** Names without dashes, such as "sources.0.url"; the last of several wins. */
   readonly flags: ReadonlyMap<string, string>;

@@ -9,6 +9,7 @@ import { markdownOf } from "../schema/markdown.ts";
 import { objectFor } from "../schema/schema.ts";
 import { configSchema } from "./config_schema.ts";
 
+/** The text of `docs/configuration.md`. */
 export function configReference(): string {
   // A profile is a Canary's spec, whose reference is a page of its own.
   const { profiles, ...fields } = configSchema.fields;
@@ -44,6 +45,7 @@ export function configReference(): string {
   ].join("\n");
 }
 
+/** The text of `docs/configuration.schema.json`. */
 export function configJsonSchema(): string {
   const description = "Configuration of the Serin agent.";
   return `${

@@ -1,3 +1,4 @@
+/** Durations in Go's notation. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatDuration, parseDuration } from "./duration.ts";

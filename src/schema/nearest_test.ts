@@ -1,3 +1,4 @@
+/** Names that were probably meant. */
 import assert from "node:assert/strict";
 import { editDistance, listed, nearest } from "./nearest.ts";
 

@@ -1,5 +1,6 @@
 /** Paths of fields: lists of keys and indices, written as people write them. */
 
+/** From a document's root to a field; empty for the root. */
 export type FieldPath = readonly (string | number)[];
 
 /** `spec.analysis.metrics[0].name`; keys that are no words stand in brackets and quotes. */

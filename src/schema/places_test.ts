@@ -1,3 +1,4 @@
+/** YAML as Kubernetes reads it, with line numbers. */
 import assert from "node:assert/strict";
 import { readYaml } from "./places.ts";
 

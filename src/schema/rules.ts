@@ -38,6 +38,12 @@ function ruleProblem(rule: Rule, value: JsonObject): { readonly at: FieldPath; r
       if (typeof low !== "number" || typeof high !== "number" || low <= high) return null;
       return { at: [], reason: `"${rule.low}" must not be greater than "${rule.high}": they are ${low} and ${high}` };
     }
+    case "needs": {
+      const conditions = Object.entries(rule.when);
+      if (has(value, rule.field) || !conditions.every(([name, wanted]) => value[name] === wanted)) return null;
+      const when = conditions.map(([name, wanted]) => `"${name}" is "${wanted}"`).join(" and ");
+      return { at: [rule.field], reason: `Is required when ${when}, and absent` };
+    }
     case "different": {
       const [first, second] = rule.fields;
       const same = has(value, first) && value[first] === value[second];
@@ -95,6 +101,12 @@ export function ruleCel(rules: readonly Rule[]): readonly Json[] {
       const { low, high } = rule;
       const cel = `!has(self.${low}) || !has(self.${high}) || self.${low} <= self.${high}`;
       return [{ rule: cel, message: `${low} must not be greater than ${high}` }];
+    }
+    if (rule.type === "needs") {
+      const conditions = Object.entries(rule.when);
+      const when = conditions.map(([name, wanted]) => `has(self.${name}) && self.${name} == '${wanted}'`).join(" && ");
+      const words = conditions.map(([name, wanted]) => `${name} is '${wanted}'`).join(" and ");
+      return [{ rule: `!(${when}) || has(self.${rule.field})`, message: `${rule.field} is required when ${words}` }];
     }
     if (rule.type === "different") {
       const [a, b] = rule.fields;

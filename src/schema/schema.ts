@@ -4,6 +4,7 @@
  */
 import type { Json } from "../core/kube_object.ts";
 
+/** What one value may be. */
 export type Schema =
   | ObjectSchema
   | MapSchema
@@ -33,6 +34,7 @@ export interface MapSchema {
   readonly values: Schema;
 }
 
+/** Items all alike; bounds of their number are inclusive. */
 export interface ListSchema {
   readonly type: "list";
   readonly items: Schema;
@@ -40,6 +42,7 @@ export interface ListSchema {
   readonly maxItems?: number;
 }
 
+/** A text; lengths are in UTF-16 code units. */
 export interface StringSchema {
   readonly type: "string";
   /** Source of a regular expression that both ECMAScript and RE2 understand. */
@@ -52,17 +55,20 @@ export interface StringSchema {
   readonly sensitive?: true;
 }
 
+/** One of several words; an empty one counts as absent in messages. */
 export interface EnumSchema {
   readonly type: "enum";
   readonly values: readonly string[];
 }
 
+/** A finite number; bounds are inclusive. */
 export interface NumberSchema {
   readonly type: "int" | "number";
   readonly min?: number;
   readonly max?: number;
 }
 
+/** true or false. */
 export interface BoolSchema {
   readonly type: "bool";
 }
@@ -75,11 +81,13 @@ export interface DurationSchema {
   readonly maxMs?: number;
 }
 
+/** An absolute URL of one of the schemes, without colons: "https". */
 export interface UrlSchema {
   readonly type: "url";
   readonly schemes: readonly string[];
 }
 
+/** A whole number, or a text. */
 export interface IntOrStringSchema {
   readonly type: "int-or-string";
 }
@@ -89,6 +97,7 @@ export interface OpenSchema {
   readonly type: "open";
 }
 
+/** A field of an object. */
 export interface Field {
   readonly schema: Schema;
   /** One or two sentences for people. */
@@ -117,17 +126,32 @@ export type Rule =
   | { readonly type: "at-most-one"; readonly fields: readonly string[]; readonly fix: string }
   /** Both are numbers, and the first may not be greater. */
   | { readonly type: "ordered"; readonly low: string; readonly high: string; readonly fix: string }
+  /** The field must be there when the others have these values. */
+  | {
+    readonly type: "needs";
+    readonly field: string;
+    readonly when: Readonly<Record<string, string>>;
+    readonly fix: string;
+  }
   /** Both are strings, and may not be the same. */
   | { readonly type: "different"; readonly fields: readonly [string, string]; readonly fix: string };
 
+/** true or false. */
 export const bool: BoolSchema = { type: "bool" };
+/** An object, passed on as written. */
 export const open: OpenSchema = { type: "open" };
+/** A whole number, or a text. */
 export const intOrString: IntOrStringSchema = { type: "int-or-string" };
+/** Any text. */
 export const text: StringSchema = { type: "string" };
+/** Any text but an empty one. */
 export const nonEmptyText: StringSchema = { type: "string", minLength: 1 };
+/** An HTTP or HTTPS URL. */
 export const httpUrl: UrlSchema = { type: "url", schemes: ["http", "https"] };
+/** A duration in Go's notation. */
 export const duration: DurationSchema = { type: "duration", style: "go" };
 
+/** An object with these fields and no others. */
 export function object(
   fields: Readonly<Record<string, Field>>,
   options: { readonly rules?: readonly Rule[]; readonly title?: string } = {},
@@ -140,10 +164,12 @@ export function object(
   };
 }
 
+/** An object with any keys and such values. */
 export function mapOf(values: Schema): MapSchema {
   return { type: "map", values };
 }
 
+/** A list of such items. */
 export function listOf(
   items: Schema,
   bounds: { readonly minItems?: number; readonly maxItems?: number } = {},
@@ -151,18 +177,22 @@ export function listOf(
   return { type: "list", items, ...bounds };
 }
 
+/** One of these words. */
 export function oneOf(...values: readonly string[]): EnumSchema {
   return { type: "enum", values };
 }
 
+/** A whole number within inclusive bounds. */
 export function int(bounds: { readonly min?: number; readonly max?: number } = {}): NumberSchema {
   return { type: "int", ...bounds };
 }
 
+/** A finite number within inclusive bounds. */
 export function number(bounds: { readonly min?: number; readonly max?: number } = {}): NumberSchema {
   return { type: "number", ...bounds };
 }
 
+/** A text that matches; `hint` says in words what is wanted. */
 export function pattern(source: string, hint: string, maxLength?: number): StringSchema {
   return { type: "string", pattern: source, patternHint: hint, ...(maxLength === undefined ? {} : { maxLength }) };
 }

@@ -1,3 +1,4 @@
+/** Values against schemas, and what else is made of a schema. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Json } from "../core/kube_object.ts";

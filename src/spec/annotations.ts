@@ -3,12 +3,13 @@
  * its API server would drop them from the spec: `serin.dev/promotion.settle: 30s`,
  * `serin.dev/analysis.metrics.error-rate.critical: "true"`.
  */
-import { isJsonObject, type Json, type JsonObject, objectAt } from "../core/kube_object.ts";
+import { isJsonObject, type Json, type JsonObject, listAt, objectAt, stringAt } from "../core/kube_object.ts";
 import { nearest } from "../schema/nearest.ts";
-import type { FieldPath } from "../schema/path.ts";
+import { type FieldPath, formatPath } from "../schema/path.ts";
 import type { ObjectSchema, Schema } from "../schema/schema.ts";
 import { type Problem, validate } from "../schema/validate.ts";
 
+/** Beginning of the keys of our annotations. */
 export const ANNOTATION_PREFIX = "serin.dev/";
 
 /** An addition to Flagger's schema. A "*" in the path stands for the name of a list's entry. */
@@ -38,6 +39,8 @@ function walk(schema: ObjectSchema, path: readonly string[], inherited: boolean)
 /** The spec with the annotated fields in their places, and what is wrong with the annotations. */
 export interface Annotated {
   readonly spec: JsonObject;
+  /** Where a field was really written: the annotation's path, by the field's path as `formatPath` writes it. */
+  readonly places: ReadonlyMap<string, FieldPath>;
   readonly problems: readonly Problem[];
 }
 
@@ -45,6 +48,7 @@ export interface Annotated {
 export function applyAnnotations(object: JsonObject, spec: JsonObject, additions: readonly Addition[]): Annotated {
   let out = spec;
   const problems: Problem[] = [];
+  const places = new Map<string, FieldPath>();
   for (const [key, value] of Object.entries(objectAt(object, "metadata", "annotations"))) {
     if (!key.startsWith(ANNOTATION_PREFIX)) continue;
     const at: FieldPath = ["metadata", "annotations", key];
@@ -59,13 +63,17 @@ export function applyAnnotations(object: JsonObject, spec: JsonObject, additions
       at,
     );
     problems.push(...wrong);
-    const placed = place(out, found.addition.path, { name: found.name, value: checked });
-    if (placed === null) {
+    if (wrong.length > 0) continue;
+    const path = pathIn(out, found.addition.path, found.name);
+    if (path === null) {
       const reason = `There is no entry named "${found.name}" in "spec.${found.addition.path.slice(0, -2).join(".")}"`;
       problems.push({ path: at, reason, fix: "Name an entry that is there, or remove the annotation" });
-    } else out = placed;
+      continue;
+    }
+    out = place(out, path, checked);
+    places.set(formatPath(["spec", ...path]), at);
   }
-  return { spec: out, problems };
+  return { spec: out, places, problems };
 }
 
 /** What is wrong with the annotations of a serin.dev object: there, fields belong into the spec. */
@@ -117,24 +125,26 @@ function typed(schema: Schema, value: Json): Json {
   return value;
 }
 
-/** A copy with one value set; null when the named entry is not there. */
-function place(
-  target: JsonObject,
-  path: readonly string[],
-  entry: { readonly name: string; readonly value: Json },
-): JsonObject | null {
-  const [key, ...rest] = path;
-  if (key === undefined) return target;
-  if (rest.length === 0) return { ...target, [key]: entry.value };
+/** The path of an addition within a spec, the "*" made an index; null when the named entry is not there. */
+function pathIn(spec: JsonObject, path: readonly string[], name: string): FieldPath | null {
+  const star = path.indexOf("*");
+  if (star === -1) return path;
+  const index = listAt(spec, ...path.slice(0, star)).findIndex((item) => stringAt(item, "name") === name);
+  return index === -1 ? null : [...path.slice(0, star), index, ...path.slice(star + 1)];
+}
+
+/** A copy with one value set. Lists on the way must be there; objects are made. */
+function place(target: JsonObject, path: FieldPath, value: Json): JsonObject {
+  const [key, next, ...rest] = path;
+  if (typeof key !== "string") return target;
+  if (next === undefined) return { ...target, [key]: value };
   const inner = target[key];
-  if (rest[0] === "*") {
-    const list: readonly Json[] = Array.isArray(inner) ? inner : [];
-    const index = list.findIndex((item) => isJsonObject(item) && item["name"] === entry.name);
-    const found = list[index];
-    if (!isJsonObject(found)) return null;
-    const placed = place(found, rest.slice(1), entry);
-    return placed === null ? null : { ...target, [key]: list.map((item, at) => (at === index ? placed : item)) };
+  if (typeof next === "string") {
+    return { ...target, [key]: place(isJsonObject(inner) ? inner : {}, [next, ...rest], value) };
   }
-  const placed = place(isJsonObject(inner) ? inner : {}, rest, entry);
-  return placed === null ? null : { ...target, [key]: placed };
+  const list: readonly Json[] = Array.isArray(inner) ? inner : [];
+  return {
+    ...target,
+    [key]: list.map((item, at) => (at === next && isJsonObject(item) ? place(item, rest, value) : item)),
+  };
 }

@@ -5,11 +5,13 @@
 import type { Canary, EngineId, MetricSpec, PromotionSpec, RouterTraits } from "../core/canary.ts";
 import type { JsonObject } from "../core/kube_object.ts";
 
+/** What is built, what is only known, and the agent's defaults. */
 export interface Capabilities {
   /** Routers that are built, with what each can do. */
   readonly routers: ReadonlyMap<string, RouterTraits>;
   /** Routers that are understood, built or not. */
   readonly knownRouters: readonly string[];
+  /** Those that are built; the schema refuses what is not known at all. */
   readonly metricProviders: readonly string[];
   readonly knownMetricProviders: readonly string[];
   readonly alertTypes: readonly string[];

@@ -8,7 +8,7 @@ import { stringAt } from "../core/kube_object.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { sortComplaints, type SpecDocument } from "./complaints.ts";
 import type { Resolved } from "./context.ts";
-import { identityKey, ManifestIndex } from "./manifest_index.ts";
+import { comparePlaces, identityKey, ManifestIndex } from "./manifest_index.ts";
 import { MultiMap } from "./multi_map.ts";
 import { parseCanary } from "./parse_canary.ts";
 import type { Named, ParsedFile } from "./parse_file.ts";
@@ -23,13 +23,14 @@ interface Remembered {
   readonly entry: Extract<CatalogueEntry, { type: "canary" }>;
 }
 
+/** The files of one source at its newest commit. */
 export class CatalogueIndex {
   readonly #capabilities: Capabilities;
   readonly #files = new Map<string, ParsedFile>();
   readonly #manifests = new ManifestIndex();
-  readonly #canaries = new MultiMap<SpecDocument>();
-  readonly #templates = new MultiMap<Named<MetricTemplate>>();
-  readonly #providers = new MultiMap<Named<AlertProvider>>();
+  readonly #canaries = new MultiMap<SpecDocument>((a, b) => comparePlaces(a.place, b.place));
+  readonly #templates = new MultiMap<Named<MetricTemplate>>(compareNamed);
+  readonly #providers = new MultiMap<Named<AlertProvider>>(compareNamed);
   /** Documents that profiles make, and what is wrong with those that cannot be made, by file. */
   readonly #profiled = new Map<
     string,
@@ -66,8 +67,11 @@ export class CatalogueIndex {
       if (document === undefined || id === null) continue;
       entries.set(key, documents.length > 1 ? twice(id, documents) : this.#entry(document, { id, commit, targets }));
     }
-    for (const [key, entry] of this.#brokenProfiles()) {
-      if (!entries.has(key)) entries.set(key, entry);
+    const more: Complaint[] = [];
+    for (const [key, { id, complaints }] of this.#brokenProfiles()) {
+      // Where a Canary of that name is written out, the profile is only a mistake beside it.
+      if (entries.has(key)) more.push(...complaints);
+      else entries.set(key, { type: "broken", id, file: complaints[0]?.file ?? "", complaints });
     }
     for (const key of this.#remembered.keys()) {
       if (entries.get(key)?.type !== "canary") this.#remembered.delete(key);
@@ -76,7 +80,7 @@ export class CatalogueIndex {
       commit,
       entries,
       unknownFiles: [...this.#unknown].sort(),
-      complaints: sortComplaints(this.#complaints()),
+      complaints: sortComplaints([...this.#complaints(), ...more]),
       manifests: this.#manifests.snapshot(),
     };
   }
@@ -102,14 +106,14 @@ export class CatalogueIndex {
     if (how === "remove" || profiled.documents.length + profiled.complaints.length === 0) this.#profiled.delete(path);
   }
 
-  /** Workloads that ask for a profile which cannot be had. */
-  #brokenProfiles(): ReadonlyMap<string, CatalogueEntry> {
-    const broken = new Map<string, CatalogueEntry>();
-    for (const { complaints } of this.#profiled.values()) {
-      for (const complaint of complaints) {
-        const { canary: id, file } = complaint;
-        if (id !== null) broken.set(canaryKey(id), { type: "broken", id, file, complaints: [complaint] });
-      }
+  /** Complaints about workloads that ask for a profile which cannot be had, by the canary it would make. */
+  #brokenProfiles(): ReadonlyMap<string, { readonly id: CanaryId; readonly complaints: readonly Complaint[] }> {
+    const broken = new Map<string, { readonly id: CanaryId; readonly complaints: readonly Complaint[] }>();
+    for (const complaint of sortComplaints([...this.#profiled.values()].flatMap(({ complaints }) => complaints))) {
+      const { canary: id } = complaint;
+      if (id === null) continue;
+      const before = broken.get(canaryKey(id))?.complaints ?? [];
+      broken.set(canaryKey(id), { id, complaints: [...before, complaint] });
     }
     return broken;
   }
@@ -191,6 +195,11 @@ export class CatalogueIndex {
       ];
     });
   }
+}
+
+function compareNamed(a: Named<unknown>, b: Named<unknown>): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line;
 }
 
 /** The catalogue of a commit from scratch. */

@@ -3,7 +3,7 @@
  * cannot do what is asked would otherwise send all traffic to the canary, or wait for ever.
  */
 import type { Canary } from "../core/canary.ts";
-import { at, type JsonObject, listAt } from "../core/kube_object.ts";
+import { at, type JsonObject } from "../core/kube_object.ts";
 import { groupOf } from "./capabilities.ts";
 import type { Complaints } from "./complaints.ts";
 
@@ -91,15 +91,6 @@ function checkService(canary: Canary, spec: JsonObject, complaints: Complaints):
   if (service.delegation && (service.hosts.length > 0 || service.gateways.length > 0)) {
     const reason = 'A delegate has neither "hosts" nor "gateways": those stand in the route that delegates';
     complaints.error([...path, "delegation"], reason, 'Remove "hosts" and "gateways", or "delegation"');
-  }
-  for (const [index, mirror] of listAt(spec, "service", "mirror").entries()) {
-    const toService = at(mirror, "backendRef", "group") === "" && at(mirror, "backendRef", "kind") === "Service";
-    if (!toService || at(mirror, "backendRef", "port") !== undefined) continue;
-    complaints.error(
-      [...path, "mirror", index, "backendRef", "port"],
-      "Is required for a Service, and absent",
-      'Add "port"',
-    );
   }
   if (service.name.length > APEX_LENGTH_MAX || !/^[a-z0-9-]+$/.test(service.name)) {
     const where = at(spec, "service", "name") === undefined ? ["spec", "targetRef", "name"] : [...path, "name"];

@@ -22,10 +22,16 @@ export interface Complaints {
   readonly problems: (problems: readonly Problem[]) => void;
 }
 
-export function complaintsAbout(document: SpecDocument, canary: CanaryId | null): Complaints {
+/** @param place where a field was really written, when that is not where its path says */
+export function complaintsAbout(
+  document: SpecDocument,
+  canary: CanaryId | null,
+  place: (path: FieldPath) => FieldPath = (path) => path,
+): Complaints {
   const all: Complaint[] = [];
-  const add = (severity: Complaint["severity"]) => (path: FieldPath, message: string, fix: string): void => {
+  const add = (severity: Complaint["severity"]) => (field: FieldPath, message: string, fix: string): void => {
     const { file } = document.place;
+    const path = place(field);
     all.push({ file, line: document.lineOf(path), field: formatPath(path), message, fix, severity, canary });
   };
   const error = add("error");
@@ -38,6 +44,7 @@ export function complaintsAbout(document: SpecDocument, canary: CanaryId | null)
   };
 }
 
+/** Where a document stands, as the core's types have it. */
 export function sourceOf(document: SpecDocument): SourceRef {
   return { file: document.place.file, line: document.place.line };
 }

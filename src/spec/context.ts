@@ -13,6 +13,7 @@ export type Resolved<T> =
   }
   | { readonly type: "missing"; readonly known: readonly string[] };
 
+/** All that parsing a Canary depends on besides its document. */
 export interface SpecContext {
   readonly capabilities: Capabilities;
   readonly template: (id: CanaryId) => Resolved<MetricTemplate>;

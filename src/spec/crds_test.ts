@@ -1,3 +1,4 @@
+/** The generated files under deploy/crds and docs are current, and the CRDs structural. */
 import assert from "node:assert/strict";
 import { parse } from "yaml";
 import { at, isJsonObject, type Json, type JsonObject, objectAt } from "../core/kube_object.ts";

@@ -30,13 +30,15 @@ function aliasOf({ object }: Manifest): string | null {
   return name === undefined || name === object.metadata.name ? null : identityKey({ ...refOf(object), name });
 }
 
-function comparePlaces(a: ManifestPlace, b: ManifestPlace): number {
+/** By file, document and item: the order of a reader. */
+export function comparePlaces(a: ManifestPlace, b: ManifestPlace): number {
   if (a.file !== b.file) return a.file < b.file ? -1 : 1;
   return a.document - b.document || (a.item ?? 0) - (b.item ?? 0);
 }
 
 const NONE: readonly Manifest[] = [];
 
+/** All manifests of a source, found by what they are called. */
 export class ManifestIndex {
   /** Lists are replaced, never changed: their identity tells whether anything did. */
   readonly #byIdentity = new Map<string, readonly Manifest[]>();

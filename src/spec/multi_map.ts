@@ -1,17 +1,24 @@
-/** A map with several values a key. Lists are replaced, never changed, so that their identity tells whether anything did. */
+/** A map with several values a key, in an order that does not depend on when they came. Lists are replaced, never changed, so that their identity tells whether anything did. */
 
 const NONE: readonly never[] = [];
 
+/** Values by key; a key without values is absent. */
 export class MultiMap<T> {
   readonly #lists = new Map<string, readonly T[]>();
 
-  /** The values in the order they were added; the same list as long as nothing changed. */
+  readonly #compare: (a: T, b: T) => number;
+
+  constructor(compare: (a: T, b: T) => number) {
+    this.#compare = compare;
+  }
+
+  /** The values in order; the same list as long as nothing changed. */
   get(key: string): readonly T[] {
     return this.#lists.get(key) ?? NONE;
   }
 
   add(key: string, value: T): void {
-    this.#lists.set(key, [...this.get(key), value]);
+    this.#lists.set(key, [...this.get(key), value].sort(this.#compare));
   }
 
   remove(key: string, value: T): void {

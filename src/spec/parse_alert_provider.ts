@@ -6,19 +6,23 @@ import { complaintsAbout, sourceOf, type SpecDocument } from "./complaints.ts";
 import { apiOf, checkId, idOf, readSpec } from "./read_spec.ts";
 import { alertProviderSpec } from "./schema_others.ts";
 
+/** An alert provider, and what is wrong with it. */
 export interface ParsedAlertProvider {
   /** null when there are errors. */
   readonly provider: AlertProvider | null;
   readonly complaints: readonly Complaint[];
 }
 
+/** Never throws; complaints name no canary. */
 export function parseAlertProvider(document: SpecDocument): ParsedAlertProvider {
   const complaints = complaintsAbout(document, null);
   checkId(document, complaints);
   const api = apiOf(document, complaints);
-  const spec = api === null ? null : readSpec(document, api, () => alertProviderSpec, complaints);
+  const spec = api === null ? undefined : readSpec(document, api, () => alertProviderSpec, complaints)?.spec;
   const id = idOf(document.value);
-  if (spec === null || id === null || complaints.hasErrors()) return { provider: null, complaints: complaints.all };
+  if (spec === undefined || id === null || complaints.hasErrors()) {
+    return { provider: null, complaints: complaints.all };
+  }
   const provider: AlertProvider = {
     id,
     source: sourceOf(document),

@@ -7,7 +7,7 @@ import type { Complaint } from "../core/catalogue.ts";
 import { at, isJsonObject, type JsonObject, numberAt, objectAt, stringAt } from "../core/kube_object.ts";
 import { parseDuration } from "../schema/duration.ts";
 import { listed, nearest } from "../schema/nearest.ts";
-import type { FieldPath } from "../schema/path.ts";
+import { type FieldPath, formatPath } from "../schema/path.ts";
 import { readYaml } from "../schema/places.ts";
 import { groupOf, splitKind } from "./capabilities.ts";
 import { checkCanary } from "./check_canary.ts";
@@ -18,6 +18,7 @@ import { parseService, stringMapAt, stringsAt, targetRefAt } from "./parse_servi
 import { apiOf, checkId, idOf, readSpec } from "./read_spec.ts";
 import { type Api, canarySpecOf } from "./schema_canary.ts";
 
+/** A canary, and what is wrong with it. */
 export interface ParsedCanary {
   /** null when there are errors. */
   readonly canary: Canary | null;
@@ -25,19 +26,38 @@ export interface ParsedCanary {
   readonly complaints: readonly Complaint[];
 }
 
+/** Never throws. A canary comes with warnings at most; errors mean there is none. */
 export function parseCanary(document: SpecDocument, context: SpecContext): ParsedCanary {
   const id = idOf(document.value);
   const complaints = complaintsAbout(document, id);
   checkId(document, complaints);
   const api = apiOf(document, complaints);
-  const spec = api === null ? null : readSpec(document, api, canarySpecOf, complaints);
-  if (api === null || spec === null || id === null) return { canary: null, complaints: sortComplaints(complaints.all) };
+  const read = api === null ? null : readSpec(document, api, canarySpecOf, complaints);
+  if (api === null || read === null || id === null) return { canary: null, complaints: sortComplaints(complaints.all) };
+  const more = complaintsAbout(document, id, (path) => read.places.get(formatPath(path)) ?? path);
+  const canary = resolveCanary(read.spec, { id, api, document, context, complaints: more });
+  const all = sortComplaints([...complaints.all, ...unsaid(more.all, complaints.all)]);
+  return { canary: complaints.hasErrors() || more.hasErrors() ? null : canary, complaints: all };
+}
+
+/** The second half: what the schema cannot say. Also tried on a spec with errors, so that all is said at once. */
+function resolveCanary(spec: JsonObject, reader: Omit<CanaryReader, "traits">): Canary | null {
+  const { context, complaints } = reader;
   checkBuilt(spec, context, complaints);
   const traits = traitsOf(spec, context, complaints);
-  if (traits === null) return { canary: null, complaints: sortComplaints(complaints.all) };
-  const canary = canaryOf(spec, { id, api, traits, document, context, complaints });
+  if (traits === null) return null;
+  const canary = canaryOf(spec, { ...reader, traits });
   checkCanary(canary, spec, complaints);
-  return { canary: complaints.hasErrors() ? null : canary, complaints: sortComplaints(complaints.all) };
+  return canary;
+}
+
+/** Leaves out what follows from an earlier complaint about the same field, one within it, or one around it. */
+function unsaid(complaints: readonly Complaint[], earlier: readonly Complaint[]): readonly Complaint[] {
+  const within = (inner: string, outer: string): boolean =>
+    inner === outer || inner.startsWith(`${outer}.`) || inner.startsWith(`${outer}[`);
+  return complaints.filter(({ field }) =>
+    !earlier.some((known) => within(field, known.field) || within(known.field, field))
+  );
 }
 
 /** Parses the first document of a text: for tests and the command line. */

@@ -30,6 +30,7 @@ export interface Named<T> {
   readonly complaints: readonly Complaint[];
 }
 
+/** What one file declares. Immutable; the index tells files apart by identity. */
 export interface ParsedFile {
   readonly path: string;
   /** `unknown`: may hold a canary, and could not be read. */
@@ -52,6 +53,11 @@ export function isManifestPath(path: string): boolean {
   return !ours && /\.(ya?ml|json)$/i.test(path);
 }
 
+/**
+ * Never throws.
+ *
+ * @param path relative to the repository, with slashes
+ */
 export function parseFile(path: string, bytes: Uint8Array): ParsedFile {
   if (!isManifestPath(path)) return unread(path, "ignored", "not a manifest's path");
   const content = new TextDecoder().decode(bytes);

@@ -17,21 +17,25 @@ const NEEDS: Readonly<Record<string, "address" | "region">> = {
   cloudwatch: "region",
 };
 
+/** A template, and what is wrong with it. */
 export interface ParsedTemplate {
   /** null when there are errors. */
   readonly template: MetricTemplate | null;
   readonly complaints: readonly Complaint[];
 }
 
+/** Never throws; complaints name no canary. */
 export function parseMetricTemplate(document: SpecDocument): ParsedTemplate {
   const complaints = complaintsAbout(document, null);
   checkId(document, complaints);
   const api = apiOf(document, complaints);
-  const spec = api === null ? null : readSpec(document, api, metricTemplateSpecOf, complaints);
+  const spec = api === null ? undefined : readSpec(document, api, metricTemplateSpecOf, complaints)?.spec;
   const id = idOf(document.value);
   const query = stringAt(document.value, "spec", "query") ?? "";
   for (const { reason, fix } of checkQuery(query).problems) complaints.error(["spec", "query"], reason, fix);
-  if (spec === null || id === null) return { template: null, complaints: complaints.all };
+  if (spec === undefined || id === null || complaints.hasErrors()) {
+    return { template: null, complaints: complaints.all };
+  }
   const provider = objectAt(spec, "provider");
   const type = stringAt(provider, "type") ?? "";
   const need = NEEDS[type];

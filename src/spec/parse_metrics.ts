@@ -21,6 +21,7 @@ interface MetricsReader {
   readonly complaints: Complaints;
 }
 
+/** Metrics whose source cannot be resolved are left out, with a complaint. */
 export function parseMetrics(analysis: JsonObject, reader: MetricsReader): readonly MetricSpec[] {
   const seen = new Set<string>();
   return listAt(analysis, "metrics").flatMap((entry, index) => {

@@ -22,10 +22,12 @@ import {
 /** Port of a Knative service, which has no `spec.service`. */
 const KNATIVE_PORT = 80;
 
+/** The strings of a list at a path; empty when there is none. */
 export function stringsAt(value: unknown, ...path: readonly string[]): readonly string[] {
   return listAt(value, ...path).filter((item) => typeof item === "string");
 }
 
+/** The strings of an object at a path; empty when there is none. */
 export function stringMapAt(value: unknown, ...path: readonly string[]): Readonly<Record<string, string>> {
   const entries = Object.entries(objectAt(value, ...path));
   return Object.fromEntries(entries.flatMap(([key, inner]) => (typeof inner === "string" ? [[key, inner]] : [])));
@@ -94,6 +96,7 @@ export function parseService(spec: JsonObject, namespace: string): ServiceSpec {
   };
 }
 
+/** A reference at a key of a spec, or null. */
 export function targetRefAt(spec: JsonObject, key: string): TargetRef | null {
   const ref = objectOrNull(spec, key);
   if (ref === null) return null;

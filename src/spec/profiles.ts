@@ -6,6 +6,7 @@ import { formatPath } from "../schema/path.ts";
 import type { SpecDocument } from "./complaints.ts";
 import { PROFILE_ANNOTATION } from "./parse_file.ts";
 
+/** The Canary of a profile, or why there is none. */
 export type ProfileResult =
   | { readonly type: "document"; readonly document: SpecDocument }
   | { readonly type: "complaint"; readonly complaint: Complaint };

@@ -36,6 +36,7 @@ export interface QueryTemplate {
   readonly problems: readonly { readonly reason: string; readonly fix: string }[];
 }
 
+/** Never throws, and renders nothing. */
 export function checkQuery(query: string): QueryTemplate {
   const functions = new Set<string>();
   const variables = new Set<string>();

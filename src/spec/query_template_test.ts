@@ -1,3 +1,4 @@
+/** Go templates of metric queries, checked without rendering. */
 import assert from "node:assert/strict";
 import { checkQuery } from "./query_template.ts";
 

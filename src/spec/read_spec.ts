@@ -4,7 +4,7 @@ import type { CanaryId } from "../core/canary.ts";
 import type { Field, ObjectSchema, Schema } from "../schema/schema.ts";
 import { listed } from "../schema/nearest.ts";
 import { validate } from "../schema/validate.ts";
-import { additionsOf, applyAnnotations, strayAnnotations } from "./annotations.ts";
+import { additionsOf, type Annotated, applyAnnotations, strayAnnotations } from "./annotations.ts";
 import type { Complaints, SpecDocument } from "./complaints.ts";
 import { type Api, APIS } from "./schema_canary.ts";
 import { dnsLabel, dnsName } from "./schema_service.ts";
@@ -53,17 +53,23 @@ export function apiOf(document: SpecDocument, complaints: Complaints): Api | nul
   return null;
 }
 
+/** A spec, and where those of its fields were written that stand in annotations. */
+export interface ReadSpec {
+  readonly spec: JsonObject;
+  readonly places: Annotated["places"];
+}
+
 /**
  * The spec of a document, checked against the schema of its API group, its annotations put in place.
  *
- * @returns null when there are errors, which have been added to `complaints`
+ * @returns null when there is no spec; where it has errors, which have been added to `complaints`, parts may be missing
  */
 export function readSpec(
   document: SpecDocument,
   api: Api,
   schemaOf: (api: Api) => ObjectSchema,
   complaints: Complaints,
-): JsonObject | null {
+): ReadSpec | null {
   const { value } = document;
   const spec = value["spec"];
   for (const key of Object.keys(value)) {
@@ -85,11 +91,11 @@ export function readSpec(
   }
   if (api === "serin.dev/v1") complaints.problems(strayAnnotations(value, additions));
   if (!isJsonObject(checked.value)) return null;
-  if (api === "serin.dev/v1") return complaints.hasErrors() ? null : checked.value;
+  if (api === "serin.dev/v1") return { spec: checked.value, places: new Map() };
   const annotated = applyAnnotations(value, checked.value, additions);
   complaints.problems(annotated.problems);
   const complete = validate(whole, annotated.spec, ["spec"]);
-  return complaints.hasErrors() ? null : objectAt({ spec: complete.value }, "spec");
+  return { spec: objectAt({ spec: complete.value }, "spec"), places: annotated.places };
 }
 
 /** What to do about a field that only serin.dev has; null when the path names no such field. */

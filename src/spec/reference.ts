@@ -8,6 +8,7 @@ import { additionsOf } from "./annotations.ts";
 import { canarySpecOf } from "./schema_canary.ts";
 import { alertProviderSpec, metricTemplateSpecOf } from "./schema_others.ts";
 
+/** The text of `docs/canary.md`. */
 export function specReference(): string {
   const canary = canarySpecOf("serin.dev/v1");
   const annotations = additionsOf(canary).map(({ path }) => `- \`serin.dev/${path.join(".").replace("*", "<name>")}\``);

@@ -5,6 +5,7 @@ import type { FieldPath } from "../schema/path.ts";
 import type { Complaints } from "./complaints.ts";
 import type { Resolved } from "./context.ts";
 
+/** Adds one error: the object does not exist, is declared twice, or has errors of its own. */
 export function missingReference(
   kind: string,
   ref: CanaryId,

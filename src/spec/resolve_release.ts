@@ -15,6 +15,7 @@ export interface ManifestFinder {
   ) => readonly string[];
 }
 
+/** What a canary ships, and what is wrong with it. */
 export interface ResolvedRelease {
   /** null when there are errors. */
   readonly found:
@@ -30,6 +31,7 @@ const SECRET_KINDS = [
   { apiVersion: "external-secrets.io/v1", kind: "ExternalSecret" },
 ];
 
+/** @param commit 40 hex digits; where the manifests were read from */
 export function resolveRelease(canary: Canary, commit: string, finder: ManifestFinder): ResolvedRelease {
   const complaints: Complaint[] = [];
   const { namespace } = canary.id;

@@ -42,6 +42,7 @@ export const FLAGGER_PROVIDERS = [
 
 /** The API groups and versions that are read. */
 export const APIS = ["flagger.app/v1beta1", "serin.dev/v1"] as const;
+/** An API group and version that is read. */
 export type Api = (typeof APIS)[number];
 
 /** A reference to an object of the same namespace. `kinds`: which kinds the API group allows; null for any. */
@@ -154,6 +155,7 @@ export const serinCanarySpec: ObjectSchema = objectFor("serin", whole);
 /** The spec as a `flagger.app/v1beta1` object has it. */
 export const flaggerCanarySpec: ObjectSchema = flagger;
 
+/** The spec's schema for one API. */
 export function canarySpecOf(api: Api): ObjectSchema {
   return api === "serin.dev/v1" ? serinCanarySpec : flaggerCanarySpec;
 }

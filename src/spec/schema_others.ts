@@ -68,6 +68,7 @@ function templateSpec(types: readonly string[]): ObjectSchema {
 const serinTemplate = objectFor("serin", templateSpec([...FLAGGER_METRIC_PROVIDERS, ...SERIN_METRIC_PROVIDERS]));
 const flaggerTemplate = objectFor("flagger", templateSpec(FLAGGER_METRIC_PROVIDERS));
 
+/** The spec's schema for one API. */
 export function metricTemplateSpecOf(api: Api): ObjectSchema {
   return api === "serin.dev/v1" ? serinTemplate : flaggerTemplate;
 }

@@ -40,7 +40,7 @@ const mirror = object({
       name: required(pattern("^.+$", "the name of a backend", 253), "Name of the backend."),
       namespace: field(dnsLabel, "Namespace of the backend.", { defaultText: "the canary's" }),
       port: field(port, "Port of the backend; required for a Service."),
-    }),
+    }, { rules: [{ type: "needs", field: "port", when: { group: "", kind: "Service" }, fix: 'Add "port"' }] }),
     "Where the copies of requests go.",
   ),
 });
@@ -85,7 +85,7 @@ export const service = object({
     "How requests are retried.",
   ),
   headers: field(headers, "Headers to change."),
-  mirror: field(listOf(mirror), "Backends that always get a copy of each request (Gateway API)."),
+  mirror: field(listOf(mirror, { maxItems: 32 }), "Backends that always get a copy of each request (Gateway API)."),
   corsPolicy: field(corsPolicy, "Cross-origin requests."),
   meshName: field(text, "Name of the App Mesh mesh."),
   backends: field(listOf(text), "App Mesh backends."),

@@ -23,6 +23,7 @@ const condition = object({
   lastTransitionTime: field(time, "When its status changed."),
 });
 
+/** The whole of `Canary.status`. */
 export const canaryStatus: ObjectSchema = object({
   phase: field(
     oneOf(

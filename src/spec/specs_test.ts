@@ -1,3 +1,4 @@
+/** Files of custom resources, good and bad, against what is to be said of them. */
 import assert from "node:assert/strict";
 import { describeSpecs, specFixtures, SPECS, wantOf } from "../../test/support/spec_fixtures.ts";
 

@@ -15,9 +15,12 @@ const ITERATIONS_WITHOUT_TRAFFIC = 10;
  */
 export function linearSteps(stepWeight: Weight, maxWeight: Weight): readonly Weight[] {
   const steps: Weight[] = [];
+  // Whatever is given, this ends: it is asked about specs with errors too.
+  const step = Math.max(1, Math.trunc(stepWeight));
+  const last = Math.min(100, maxWeight);
   let weight = 0;
-  while (weight < maxWeight) {
-    weight = Math.min(100, weight + stepWeight);
+  while (weight < last) {
+    weight = Math.min(100, weight + step);
     steps.push(weight);
   }
   return steps;
