@@ -73,7 +73,7 @@ export function present(values: Readonly<Record<string, Json | undefined>>): Jso
 /** What a duration looks like; `flagger` starts with minutes or seconds. */
 export function durationPattern(style: "go" | "flagger"): string {
   const part = "[0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h)";
-  return style === "flagger" ? `^[0-9]+(m|s)(${part})*$` : `^(0|(${part})+)$`;
+  return style === "flagger" ? `^[0-9]+(m|s|ms)(${part})*$` : `^(0|(${part})+)$`;
 }
 
 /** How a URL begins. */

@@ -103,6 +103,7 @@ function parseDocuments(path: string, documents: readonly YamlDocument[]): Parse
   const objects = documents.flatMap((document, index) => objectsOf(path, document, index));
   if (objects.length === 0) return unread(path, "ignored", "no document has apiVersion, kind and metadata.name");
   const ours = objects.filter(({ value }) => isOurGroup(stringAt(value, "apiVersion") ?? ""));
+  if (ours.some(({ value }) => isTemplated(value))) return unread(path, "unknown", "a template, not plain YAML");
   const ofKind = (kind: string): readonly SpecDocument[] => ours.filter(({ value }) => value["kind"] === kind);
   const canaryDocs = ofKind("Canary");
   // A canary whose name cannot be read must not count as removed.
@@ -164,6 +165,13 @@ function objectsOf(file: string, document: YamlDocument, index: number): readonl
   }
   if (!isObjectLike(value)) return [];
   return [{ value, place: { file, document: index, item: null, line: document.line }, lineOf: document.lineOf }];
+}
+
+/** Whether a value was `{{ something }}`, which YAML reads as an object whose key is an object. */
+function isTemplated(value: Json): boolean {
+  if (Array.isArray(value)) return value.some(isTemplated);
+  if (!isJsonObject(value)) return false;
+  return Object.entries(value).some(([key, inner]) => /^\{.*\}$/.test(key.trim()) || isTemplated(inner));
 }
 
 /** Our own kinds count without a name too, so that its absence is said. */

@@ -53,6 +53,8 @@ Deno.test("parseFile() keeps a file that may hold a canary as unknown, never as 
     [`${canary}spec: [\n`, ["error"]],
     [`${configMap}data: [\n`, ["warning"]],
     [`{{- if .Values.canary }}\n${canary}{{- end }}\n`, []],
+    ["apiVersion: serin.dev/v1\nkind: Canary\nmetadata:\n  name: {{ .Release.Name }}\n", []],
+    [`${canary}spec:\n  analysis: {{ .Values.analysis | toYaml | nindent 4 }}\n`, []],
     ["apiVersion: serin.dev/v1\nkind: Canary\nmetadata: {name: a}\n", []],
     ["apiVersion: serin.dev/v1\nkind: Canary\nmetadata: {namespace: ../../etc, name: a}\n", []],
     [`${configMap}# ${"x".repeat(FILE_SIZE_MAX_BYTES)}\n`, ["warning"]],
