@@ -60,10 +60,10 @@ export function mergePatchBody(text: string): JsonObject {
 /** An apply configuration, in YAML or JSON. */
 export function yamlBody(text: string, validation: FieldValidation): JsonObject {
   try {
-    // JSON is YAML, but its own parser is many times faster.
+    // JSON is YAML, but its own parser is many times faster. The real server reads YAML 1.1, where "y" is true.
     const parsed: unknown = text.trimStart().startsWith("{")
       ? JSON.parse(text)
-      : parse(text, { uniqueKeys: validation === "Strict" });
+      : parse(text, { uniqueKeys: validation === "Strict", version: "1.1" });
     if (isJsonObject(parsed)) return parsed;
   } catch (error) {
     const doubled = error instanceof YAMLParseError && error.code === "DUPLICATE_KEY";

@@ -7,12 +7,19 @@ import { pathText } from "./field_set.ts";
 import { fieldSchema, type ScalarType, type Schema } from "./schema.ts";
 import { itemStep } from "./typed_merge.ts";
 
+export interface WrongType {
+  readonly path: string;
+  readonly got: string;
+  readonly value: Json;
+  readonly wanted: string;
+}
+
 export interface Decoded {
   readonly object: JsonObject;
   /** Paths such as `spec.containers[0].foo`, in document order. */
   readonly unknown: readonly string[];
   /** The first value of a wrong type; only built-in kinds look for one. */
-  readonly wrongType: { readonly path: string; readonly got: string; readonly wanted: string } | undefined;
+  readonly wrongType: WrongType | undefined;
 }
 
 /** Plain Go fields whose zero value never reaches the wire. */
@@ -47,14 +54,14 @@ export function decodeCustom(value: JsonObject, schema: Schema): Decoded {
 
 function decode(value: JsonObject, schema: Schema, typed: boolean): Decoded {
   const unknown: string[] = [];
-  const wrong: { path: string; got: string; wanted: string }[] = [];
+  const wrong: WrongType[] = [];
 
   function visit(here: Json, to: Schema, path: string): Json | undefined {
     if (typed && here === null) return undefined;
     const { shape } = to;
     if (shape.type === "scalar") {
       const fixed = scalarOf(here, shape.scalar);
-      if (typed && fixed === undefined) wrong.push({ path, got: goType(here), wanted: goName(to) });
+      if (typed && fixed === undefined) wrong.push({ path, got: goType(here), value: here, wanted: goName(to) });
       return typed ? fixed : here;
     }
     if (shape.type === "list") {
@@ -79,7 +86,7 @@ function decode(value: JsonObject, schema: Schema, typed: boolean): Decoded {
   }
 
   function mismatch(here: Json, path: string, wanted: string): undefined {
-    wrong.push({ path, got: goType(here), wanted });
+    wrong.push({ path, got: goType(here), value: here, wanted });
     return undefined;
   }
 
@@ -139,7 +146,9 @@ export function applyProblem(value: JsonObject, schema: Schema): string | undefi
   const wanted = wrong.wanted.startsWith("int") && wrong.wanted !== "int-or-string"
     ? "numeric (int or float)"
     : wrong.wanted;
-  return `.${wrong.path}: expected ${wanted}, got ${wrong.got}`;
+  // The real server shows its own wrapper where it wanted a string.
+  const got = wanted === "string" ? `&value.valueUnstructured{Value:${String(wrong.value)}}` : wrong.got;
+  return `.${wrong.path}: expected ${wanted}, got ${got}`;
 }
 
 /** The first item of a keyed list or set that is there twice. */
