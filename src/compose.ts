@@ -2,7 +2,7 @@
  * Puts an agent together from its configuration: clients, sources, ledgers, tables, election, telemetry. Used by the
  * program, by the sandbox and by tests; it is the only file beside `main.ts` that knows every adapter.
  */
-import { engines } from "../adapters/engines/mod.ts";
+import { engines, fluxSourceOf } from "../adapters/engines/mod.ts";
 import { gates } from "../adapters/gates/mod.ts";
 import { knownMetricProviders, metrics } from "../adapters/metrics/mod.ts";
 import { planQuery } from "../adapters/metrics/plan.ts";
@@ -17,6 +17,7 @@ import { scalers } from "../adapters/scalers/mod.ts";
 import { selectorOf, services, workloads } from "../adapters/workloads/mod.ts";
 import type { AgentConfig, SourceConfig } from "./config/agent_config.ts";
 import type { ClusterIdentity } from "./core/decision.ts";
+import type { KubeObject, ObjectRef } from "./core/kube_object.ts";
 import { BugError, InvalidSpecError, RejectedError } from "./errors.ts";
 import { createLedger } from "./ledger/writer.ts";
 import type { Clock } from "./ports/clock.ts";
@@ -58,6 +59,7 @@ export const tables: Tables = {
   workloads,
   scalers,
   engines,
+  engineSources: sourcesOf,
   metrics,
   notifiers,
   gate: gateOrBug(),
@@ -65,6 +67,11 @@ export const tables: Tables = {
   services,
   selector: selectorOf,
 };
+
+function sourcesOf(owner: KubeObject): readonly ObjectRef[] {
+  const source = fluxSourceOf(owner);
+  return source === null ? [] : [source];
+}
 
 function gateOrBug(): Tables["gate"] {
   const gate = gates.get("webhook");

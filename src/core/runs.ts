@@ -69,5 +69,5 @@ export function rollBack(turn: RunTurn, cause: RollbackCause, reason: string, ac
   });
   return enter(turn, "rolling-back", {
     run: { ...run, weight: 0, mirror: false, routedAt: null, rollback: { cause, reason } },
-  }, [told, ...actions]);
+  }, [...actions, told]);
 }

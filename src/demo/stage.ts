@@ -14,6 +14,8 @@ export const CANARY = { namespace: "demo", name: "podinfo" };
 export const HOST = "podinfo.example.com";
 export const MANIFEST = "apps/podinfo/deployment.yaml";
 
+const AGENT_NAMESPACE = "serin-system";
+
 export interface Stage {
   readonly sandbox: Sandbox;
   readonly composed: Composed;
@@ -35,14 +37,15 @@ export interface StageOptions {
 export async function setStage(options: StageOptions): Promise<Stage> {
   const { clock } = options;
   const sandbox = await startSandbox({ clock, dir: `${options.dir}/server` });
-  for (const object of clusterObjects(CANARY.namespace, "public")) sandbox.api.store.create(object);
+  const own = { apiVersion: "v1", kind: "Namespace", metadata: { name: AGENT_NAMESPACE } };
+  for (const object of [own, ...clusterObjects(CANARY.namespace, "public")]) sandbox.api.store.create(object);
   await sandbox.git.createRepository(REPOSITORY, options.files);
   const config = configFor(sandbox, options);
   const composed = await compose(config, {
     clock,
     endpoint: {
       baseUrl: sandbox.api.url,
-      namespace: "serin-system",
+      namespace: AGENT_NAMESPACE,
       token: () => Promise.resolve(undefined),
     },
     identity: "serin-demo",

@@ -87,7 +87,9 @@ export function engineOf(
   fallback: string,
 ): EngineAdapter {
   const byId = (id: string): EngineAdapter => {
-    const found = tables.engines.get(id);
+    // One engine may apply in several ways (Flux: Kustomization or Helm), each with a fence of its own.
+    const rows = [...tables.engines.values()].filter((engine) => engine.id === id);
+    const found = rows.find((engine) => live !== undefined && engine.owner(live) !== null) ?? rows[0];
     if (found === undefined) throw unsupported(canary, `engine "${id}"`, [...tables.engines.keys()]);
     return found;
   };

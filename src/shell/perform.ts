@@ -6,7 +6,14 @@ import type { Action } from "../core/action.ts";
 import type { Canary } from "../core/canary.ts";
 import type { Lock } from "../core/decision.ts";
 import { at, type JsonObject, type KubeObject, numberAt, type ObjectRef, refKey, refOf } from "../core/kube_object.ts";
-import { MANAGED_BY_LABEL, MANAGER, REVISION_ANNOTATION } from "../core/names.ts";
+import {
+  EPOCH_ANNOTATION,
+  FENCE_ANNOTATION,
+  FLUX_RECONCILE_ANNOTATION,
+  MANAGED_BY_LABEL,
+  MANAGER,
+  REVISION_ANNOTATION,
+} from "../core/names.ts";
 import { configNamesOf, podTemplateOf, type Release } from "../core/release.ts";
 import type { State } from "../core/state.ts";
 import { isSubset } from "../core/subset.ts";
@@ -133,14 +140,15 @@ async function withRetries<T>(
   }
 }
 
+/** Marks whose change is a decision of somebody's; all else in annotations may be a controller's bookkeeping. */
+const DECIDED_ANNOTATIONS = [EPOCH_ANNOTATION, FENCE_ANNOTATION, REVISION_ANNOTATION, FLUX_RECONCILE_ANNOTATION];
+
 function onlyStatusMoved(decided: KubeObject, live: KubeObject): boolean {
-  const { labels, annotations, uid } = decided.metadata;
-  return uid === live.metadata.uid && isSubset(decided.spec ?? {}, live.spec ?? {}) &&
-    isSubset(live.spec ?? {}, decided.spec ?? {}) &&
-    isSubset({ labels: labels ?? {}, annotations: annotations ?? {} }, {
-      labels: live.metadata.labels ?? {},
-      annotations: live.metadata.annotations ?? {},
-    });
+  const sameMarks = DECIDED_ANNOTATIONS.every((key) =>
+    decided.metadata.annotations?.[key] === live.metadata.annotations?.[key]
+  );
+  return sameMarks && decided.metadata.uid === live.metadata.uid && isSubset(decided.spec ?? {}, live.spec ?? {}) &&
+    isSubset(live.spec ?? {}, decided.spec ?? {});
 }
 
 async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-primary" }>): Promise<void> {
@@ -298,7 +306,8 @@ async function refresh(work: Work): Promise<void> {
   const live = work.does.cluster.get(work.refs.targetRef);
   if (live === undefined) return;
   const owners = engine(work).owner(live) ?? [];
-  for (const { ref, patch } of engine(work).refresh(owners, work.does.token())) {
+  const sources = present(work.does.cluster, owners).flatMap((owner) => work.does.tables.engineSources(owner));
+  for (const { ref, patch } of engine(work).refresh([...owners, ...sources], work.does.token())) {
     await work.does.cluster.patch(ref, patch, { signal: work.signal });
   }
 }

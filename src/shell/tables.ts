@@ -1,6 +1,6 @@
 /** The adapters, handed in by the composition root, so that the shell knows ports and no provider. */
 import type { Canary } from "../core/canary.ts";
-import type { KubeObject } from "../core/kube_object.ts";
+import type { KubeObject, ObjectRef } from "../core/kube_object.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { GateAdapter } from "../ports/gate.ts";
 import type { MetricsAdapter, PlanQuery } from "../ports/metrics.ts";
@@ -25,6 +25,8 @@ export interface Tables {
   readonly workloads: ReadonlyMap<string, WorkloadAdapter>;
   readonly scalers: ReadonlyMap<string, ScalerAdapter>;
   readonly engines: ReadonlyMap<string, EngineAdapter>;
+  /** The objects that an engine's object takes its commits from, which must be asked to look first. */
+  readonly engineSources: (owner: KubeObject) => readonly ObjectRef[];
   readonly metrics: ReadonlyMap<string, MetricsAdapter>;
   readonly notifiers: ReadonlyMap<string, NotifierAdapter>;
   readonly gate: GateAdapter;
