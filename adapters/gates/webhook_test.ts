@@ -81,3 +81,13 @@ Deno.test("webhook.parse() bounds the reason, between two characters", () => {
   assert.equal(reason("x".repeat(1025)), `${"x".repeat(1024)}…`);
   assert.equal(reason(`x${"ä".repeat(1000)}`), `x${"ä".repeat(511)}…`);
 });
+
+Deno.test("webhook.parse() takes a 500 of a test for its failure, and of a gate for no answer", () => {
+  const answer = { status: 500, headers: {}, body: "acceptance test failed" };
+  for (const type of ["pre-rollout", "rollout"] as const) {
+    assert.deepEqual(webhook.parse(answer, type), { type: "closed", reason: "acceptance test failed" });
+  }
+  for (const type of ["confirm-rollout", "confirm-promotion", "rollback"] as const) {
+    assert.deepEqual(webhook.parse(answer, type), { type: "unknown", reason: "acceptance test failed" });
+  }
+});

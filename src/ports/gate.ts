@@ -1,5 +1,5 @@
 /** Ways to ask "may it go on?". A gate that cannot be asked is unknown, which is neither open nor closed. */
-import type { WebhookSpec } from "../core/canary.ts";
+import type { WebhookSpec, WebhookType } from "../core/canary.ts";
 import type { HttpAnswer, HttpRequest } from "./http.ts";
 
 export type GateAnswer =
@@ -21,5 +21,6 @@ export interface GateAdapter {
   /** "webhook". */
   readonly id: string;
   readonly request: (question: GateQuestion) => HttpRequest;
-  readonly parse: (answer: HttpAnswer) => GateAnswer;
+  /** @param type what was asked; a test that ends in an error of its own has failed, a gate that does is unknown */
+  readonly parse: (answer: HttpAnswer, type?: WebhookType) => GateAnswer;
 }

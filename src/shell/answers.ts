@@ -108,7 +108,7 @@ async function askHook(askers: Askers, hook: WebhookSpec, turn: HookTurn, signal
       revision,
       event: null,
     });
-    const said = gate.parse(await askers.http.send(request, signal));
+    const said = gate.parse(await askers.http.send(request, signal), hook.type);
     if (said.type === "open") return said;
     return { type: said.type, hook: hook.name, reason: said.reason, muteAlert: hook.muteAlert };
   } catch (error) {
