@@ -1,6 +1,6 @@
 /**
  * What an API server does with a custom resource on the way in: the defaults of its schema, and validation with the
- * wording of the OpenAPI validator. CEL rules are not evaluated; `docs` of the sandbox say so.
+ * wording of the OpenAPI validator. CEL rules are not evaluated: a real server may refuse what passes here.
  */
 import { isJsonObject, type Json } from "../../core/kube_object.ts";
 import { fieldSchema, type Schema } from "./schema.ts";

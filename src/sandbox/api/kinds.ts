@@ -4,7 +4,7 @@
  */
 import type { Json, JsonObject } from "../../core/kube_object.ts";
 import { objectAt } from "../../core/kube_object.ts";
-import { anySchema, compileSchema, type Schema } from "./schema.ts";
+import { compileSchema, type Schema } from "./schema.ts";
 import kubernetes from "./schemas/kubernetes.json" with { type: "json" };
 import gateway from "./schemas/gateway.json" with { type: "json" };
 import httpRoute from "./schemas/httproute.json" with { type: "json" };
@@ -210,5 +210,3 @@ export function kindId(kind: Pick<Kind, "group" | "kind">): string {
 export function groupVersion(kind: Pick<Kind, "group">, version: string): string {
   return kind.group === "" ? version : `${kind.group}/${version}`;
 }
-
-export const untypedSchema = anySchema;

@@ -1,4 +1,4 @@
-/** From an HTTP request to an answer: routes, verbs and headers. The work is done by `resources.ts` and its like. */
+/** From an HTTP request to an answer: routes, verbs and headers. The work is done by `writes.ts`, `listing.ts` and their like. */
 import { type Json, type JsonObject, stringAt } from "../../core/kube_object.ts";
 import { mergePatchBody, objectBody, patchType, yamlBody } from "./bodies.ts";
 import type { Cluster } from "./cluster.ts";

@@ -3,44 +3,9 @@ import assert from "node:assert/strict";
 import { type KubeObject, listAt, numberAt, objectAt, stringAt } from "../../core/kube_object.ts";
 import { ManualClock } from "../../../test/support/manual_clock.ts";
 import { Cluster } from "../api/cluster.ts";
-import type { PodProcess, PodRuntime } from "../pod_runtime.ts";
+import { ScriptedRuntime } from "../../../test/support/scripted_runtime.ts";
 import { type Controllers, startControllers } from "./mod.ts";
 import { conditionOf, isReady } from "./owned.ts";
-
-/** Images: "app:1" gets ready at once, "app:slow" after 5 s, "app:never" never, "app:crash" ends after 1 s. */
-class ScriptedRuntime implements PodRuntime {
-  readonly #clock: ManualClock;
-  #port = 9000;
-  readonly started: string[] = [];
-
-  constructor(clock: ManualClock) {
-    this.#clock = clock;
-  }
-
-  start(pod: KubeObject): Promise<PodProcess> {
-    const image = stringAt(listAt(pod, "spec", "containers")[0], "image") ?? "";
-    this.started.push(`${pod.metadata.name} ${image}`);
-    const exited = Promise.withResolvers<void>();
-    const ended = new AbortController();
-    const end = () => {
-      ended.abort();
-      exited.resolve();
-    };
-    if (image.endsWith(":crash")) this.#clock.sleep(1000, ended.signal).then(end, () => {});
-    const ready = image.endsWith(":slow")
-      ? this.#clock.sleep(5000, ended.signal).then(() => true, () => false)
-      : Promise.resolve(!image.endsWith(":never"));
-    return Promise.resolve({
-      address: { hostname: "127.0.0.1", port: this.#port++ },
-      ready,
-      exited: exited.promise,
-      stop: () => {
-        end();
-        return Promise.resolve();
-      },
-    });
-  }
-}
 
 interface World {
   readonly clock: ManualClock;

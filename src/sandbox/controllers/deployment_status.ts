@@ -25,7 +25,6 @@ export function deploymentStatus(
   created: boolean,
   now: number,
 ): StatusResult {
-  const wanted = numberAt(deployment, "spec", "replicas") ?? 1;
   const replicas = count(sets, "replicas");
   const available = count(sets, "availableReplicas");
   const counts = {
@@ -35,7 +34,7 @@ export function deploymentStatus(
     availableReplicas: available,
     unavailableReplicas: Math.max(
       0,
-      Math.max(wanted, sets.reduce((all, set) => all + (numberAt(set, "spec", "replicas") ?? 0), 0)) - available,
+      sets.reduce((all, set) => all + (numberAt(set, "spec", "replicas") ?? 0), 0) - available,
     ),
   };
   const shown = Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== 0));
@@ -52,6 +51,7 @@ export function deploymentStatus(
     status: {
       observedGeneration: deployment.metadata.generation ?? 1,
       ...shown,
+      terminatingReplicas: count(sets, "terminatingReplicas"),
       ...(collisions === undefined ? {} : { collisionCount: collisions }),
       conditions: [...others, ...conditions],
     },
@@ -108,6 +108,9 @@ function progressing(
     const message = `ReplicaSet "${name}" has successfully progressed.`;
     return said(deployment, now, "True", "NewReplicaSetAvailable", message, false, old);
   }
+  // Once complete it stays so until old pods are there again: later scaling is no rollout.
+  const settled = stringAt(old, "reason") === "NewReplicaSetAvailable" && counts.replicas === counts.updatedReplicas;
+  if (settled && !created) return { condition: old, checkAfterMs: undefined };
   if (created) {
     return withDeadline(
       deployment,

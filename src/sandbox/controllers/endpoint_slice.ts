@@ -1,5 +1,5 @@
 /** Keeps one EndpointSlice a Service that has a selector, made of the pods it selects. */
-import { type Json, type JsonObject, type KubeObject, listAt, objectAt, stringAt } from "../../core/kube_object.ts";
+import { at, type Json, type JsonObject, type KubeObject, listAt, objectAt, stringAt } from "../../core/kube_object.ts";
 import type { DirectAccess } from "../api/cluster.ts";
 import { matchesMap } from "../api/selectors.ts";
 import { sameJson } from "../api/typed_merge.ts";
@@ -39,9 +39,8 @@ function selects(service: KubeObject, pod: KubeObject): boolean {
   return matchesMap(objectAt(service, "spec", "selector"), pod.metadata.labels ?? {});
 }
 
-function body(slice: JsonObject | KubeObject): JsonObject {
-  const { endpoints, ports } = slice as JsonObject;
-  return { endpoints: endpoints ?? [], ports: ports ?? [] };
+function body(slice: KubeObject): JsonObject {
+  return { endpoints: at(slice, "endpoints") ?? [], ports: at(slice, "ports") ?? [] };
 }
 
 function sliceOf(service: KubeObject, pods: readonly KubeObject[]): KubeObject {

@@ -22,7 +22,8 @@ export function replicaSetController(store: DirectAccess, clock: Clock): Control
       const pods = store.list("v1", "Pod", set.metadata.namespace).filter((pod) => isControlledBy(pod, set));
       if (set.metadata.deletionTimestamp === undefined) scale(store, set, pods.filter(isActive));
       const now = store.list("v1", "Pod", set.metadata.namespace).filter((pod) => isControlledBy(pod, set));
-      return writeStatus(store, clock, set, now.filter(isActive));
+      const terminating = now.filter((pod) => pod.metadata.deletionTimestamp !== undefined).length;
+      return writeStatus(store, clock, set, { active: now.filter(isActive), terminating });
     },
   };
 }
@@ -60,8 +61,9 @@ function writeStatus(
   store: DirectAccess,
   clock: Clock,
   set: KubeObject,
-  pods: readonly KubeObject[],
+  counted: { readonly active: readonly KubeObject[]; readonly terminating: number },
 ): number | undefined {
+  const pods = counted.active;
   const minReadySeconds = numberAt(set, "spec", "minReadySeconds") ?? 0;
   const waits = pods.map((pod) => untilAvailableMs(pod, minReadySeconds, clock.now()));
   const ready = waits.filter((wait) => wait !== undefined).length;
@@ -71,6 +73,7 @@ function writeStatus(
     ...(pods.length === 0 ? {} : { fullyLabeledReplicas: pods.length }),
     ...(ready === 0 ? {} : { readyReplicas: ready }),
     ...(available === 0 ? {} : { availableReplicas: available }),
+    terminatingReplicas: counted.terminating,
     observedGeneration: set.metadata.generation ?? 1,
   };
   if (!sameJson(set.status, status)) store.putStatus({ ...withoutVersion(set), status }, { manager });

@@ -22,8 +22,10 @@ export interface Runner {
   stop(): void;
 }
 
-/** A write that lost a race or met a fault is tried again after this long. */
+/** A write that lost a race is tried again after this long. */
 const retryMs = 50;
+/** What the API refuses (an invalid pod, a namespace that is going) is tried again after this long. */
+const refusedRetryMs = 5_000;
 
 /** @param present objects that were there before: they are told as if they had just been added */
 export function runControllers(
@@ -59,9 +61,11 @@ export function runControllers(
     try {
       return controller.reconcile(key);
     } catch (error) {
-      // An object may be gone or changed by the time its turn comes: that is looked at again, anything else is a bug.
-      if (error instanceof StatusError && [403, 404, 409].includes(error.code)) {
-        return error.code === 409 ? retryMs : undefined;
+      // An object may be gone or changed by the time its turn comes; what the API refuses is tried again, as real
+      // controllers do. Anything else is a bug.
+      if (error instanceof StatusError) {
+        if (error.code === 404) return undefined;
+        return error.code === 409 ? retryMs : refusedRetryMs;
       }
       throw error;
     }
