@@ -67,6 +67,12 @@ Deno.test("apply() replaces an atomic list whole, and conflicts over it whole", 
   assert.ok(!ownedBy(forced, "one").some((path) => path.endsWith("command")));
 });
 
+Deno.test("apply() leaves a map that is still named, but lost its last key, empty", () => {
+  const live = applyAs("one", empty, { metadata: { annotations: { a: "1" } } });
+  const after = applyAs("one", live, { metadata: { annotations: {} } });
+  assert.deepEqual(after.object, { metadata: { annotations: {} } });
+});
+
 Deno.test("updateOwners() gives changed fields to the writer and takes removed ones from all", () => {
   const live = applyAs("agent", empty, { metadata: { labels: { a: "1" } }, spec: { replicas: 1, minReadySeconds: 5 } });
   const context = { schema: deployment, writer: updater("kubectl"), reset };

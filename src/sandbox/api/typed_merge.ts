@@ -165,7 +165,7 @@ export function removeFields(value: Json, set: FieldSet, schema: Schema): Json |
     const below = set.children.get(step);
     const left = below === undefined ? child : removeFields(child, below, stepSchema(schema, step) ?? anySchema);
     // A field that lost all it had stays, empty, unless it is itself a member of the set.
-    kept.push([step, left ?? null]);
+    kept.push([step, left ?? (Array.isArray(child) ? [] : {})]);
   }
   if (kept.length === 0) return undefined;
   if (Array.isArray(value)) return kept.map(([, child]) => child);

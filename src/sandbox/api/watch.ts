@@ -47,87 +47,120 @@ function startVersion(query: URLSearchParams): number | undefined {
 
 /** Opens a watch. */
 export function watchStream(options: WatchOptions): ReadableStream<Uint8Array> {
-  const { store, clock, kind, query, open } = options;
-  const selects = selectsOf(query, kind);
-  const asked = startVersion(query);
-  const bookmarks = query.get("allowWatchBookmarks") === "true";
-  const fromNow = asked === undefined || asked === 0 || query.get("sendInitialEvents") === "true";
-  const timeoutMs = Number(query.get("timeoutSeconds") ?? defaultTimeoutSeconds) * 1000;
-  const encoder = new TextEncoder();
-  const ended = new AbortController();
-  let sent = 0;
-  let marked = asked ?? 0;
-  let seen = marked;
-  let stop = () => {};
-
+  const asked = startVersion(options.query);
+  const selects = selectsOf(options.query, options.kind);
+  let session: Session | undefined;
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      const finish = (how: () => void) => {
-        if (ended.signal.aborted) return;
-        ended.abort();
-        stop();
-        how();
-      };
-      const handle: OpenWatch = {
-        path: options.path,
-        close: () => finish(() => controller.close()),
-        cut: () => finish(() => controller.error(new Error("The watch was cut"))),
-      };
-      stop = () => open.delete(handle);
-      open.add(handle);
-      const send = (type: string, object: JsonObject) => {
-        if (ended.signal.aborted) return;
-        controller.enqueue(encoder.encode(`${JSON.stringify({ type, object })}\n`));
-        if (type !== "BOOKMARK" && ++sent === options.cutAfterEvents) handle.cut();
-      };
-      const bookmark = (annotations?: JsonObject) => {
-        const metadata = {
-          resourceVersion: String(Math.max(seen, marked)),
-          ...(annotations === undefined ? {} : { annotations }),
-        };
-        marked = Math.max(seen, marked);
-        send("BOOKMARK", { kind: kind.kind, apiVersion: groupVersion(kind, options.version), metadata });
-      };
-      const onChange = (change: Change) => {
-        if (change.kind !== kindId(kind)) return;
-        seen = change.resourceVersion;
-        const event = eventFor(change, selects, options.namespace);
-        if (event !== undefined) send(event, served(change.object, kind, options.version));
-      };
-      if (fromNow) {
-        for (const object of store.list(kindId(kind), options.namespace)) {
-          if (selects(object)) send("ADDED", served(object, kind, options.version));
-        }
-        seen = store.resourceVersion;
-        marked = seen;
-        if (bookmarks) bookmark({ "k8s.io/initial-events-end": "true" });
-      } else {
-        const missed = store.changesSince(kindId(kind), asked);
-        if (missed === undefined) {
-          send("ERROR", expired(`too old resource version: ${asked} (${store.compacted})`).body());
-          return handle.close();
-        }
-        for (const change of missed) onChange(change);
-      }
-      if (ended.signal.aborted) return;
-      const unlisten = store.listen(onChange);
-      stop = () => {
-        unlisten();
-        open.delete(handle);
-      };
-      const mark = () => {
-        if (bookmarks && seen > marked) bookmark();
-      };
-      void pace(clock, timeoutMs, ended.signal, mark).then(() => {
-        mark();
-        handle.close();
-      }, () => {});
+      session = new Session(options, selects, asked ?? 0, controller);
+      session.begin(asked);
     },
     cancel() {
-      ended.abort();
-      stop();
+      session?.abandon();
     },
   });
+}
+
+/** One open watch. */
+class Session implements OpenWatch {
+  readonly path: string;
+  readonly #options: WatchOptions;
+  readonly #selects: Selects;
+  readonly #controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly #encoder = new TextEncoder();
+  readonly #ended = new AbortController();
+  #unlisten: () => void = () => {};
+  #sent = 0;
+  /** The newest version of this kind that was seen, and the newest that a bookmark told. */
+  #seen: number;
+  #marked: number;
+
+  constructor(
+    options: WatchOptions,
+    selects: Selects,
+    from: number,
+    controller: ReadableStreamDefaultController<Uint8Array>,
+  ) {
+    this.path = options.path;
+    this.#options = options;
+    this.#selects = selects;
+    this.#controller = controller;
+    this.#seen = from;
+    this.#marked = from;
+    options.open.add(this);
+  }
+
+  begin(asked: number | undefined): void {
+    const { query, store, clock, kind } = this.#options;
+    const fromNow = asked === undefined || asked === 0 || query.get("sendInitialEvents") === "true";
+    const missed = fromNow ? [] : store.changesSince(kindId(kind), asked);
+    if (missed === undefined) {
+      this.#send("ERROR", expired(`too old resource version: ${asked ?? 0} (${store.compacted})`).body());
+      return this.close();
+    }
+    if (fromNow) this.#sendPresent();
+    for (const change of missed) this.#onChange(change);
+    if (this.#ended.signal.aborted) return;
+    this.#unlisten = store.listen((change) => this.#onChange(change));
+    const timeoutMs = Number(query.get("timeoutSeconds") ?? defaultTimeoutSeconds) * 1000;
+    pace(clock, timeoutMs, this.#ended.signal, () => this.#mark()).then(() => {
+      this.#mark();
+      this.close();
+    }, () => {});
+  }
+
+  close(): void {
+    if (this.abandon()) this.#controller.close();
+  }
+
+  cut(): void {
+    if (this.abandon()) this.#controller.error(new Error("The watch was cut"));
+  }
+
+  /** Stops listening; false when that was done before. */
+  abandon(): boolean {
+    if (this.#ended.signal.aborted) return false;
+    this.#ended.abort();
+    this.#unlisten();
+    this.#options.open.delete(this);
+    return true;
+  }
+
+  #sendPresent(): void {
+    const { store, kind, version, namespace, query } = this.#options;
+    for (const object of store.list(kindId(kind), namespace)) {
+      if (this.#selects(object)) this.#send("ADDED", served(object, kind, version));
+    }
+    this.#seen = store.resourceVersion;
+    if (query.get("allowWatchBookmarks") === "true") this.#bookmark({ "k8s.io/initial-events-end": "true" });
+    this.#marked = this.#seen;
+  }
+
+  #onChange(change: Change): void {
+    const { kind, version, namespace } = this.#options;
+    if (change.kind !== kindId(kind)) return;
+    this.#seen = change.resourceVersion;
+    const event = eventFor(change, this.#selects, namespace);
+    if (event !== undefined) this.#send(event, served(change.object, kind, version));
+  }
+
+  /** A bookmark, where the client wants them and there is something new to mark. */
+  #mark(): void {
+    if (this.#options.query.get("allowWatchBookmarks") === "true" && this.#seen > this.#marked) this.#bookmark();
+  }
+
+  #bookmark(annotations?: JsonObject): void {
+    const { kind, version } = this.#options;
+    this.#marked = this.#seen;
+    const metadata = { resourceVersion: String(this.#seen), ...(annotations === undefined ? {} : { annotations }) };
+    this.#send("BOOKMARK", { kind: kind.kind, apiVersion: groupVersion(kind, version), metadata });
+  }
+
+  #send(type: string, object: JsonObject): void {
+    if (this.#ended.signal.aborted) return;
+    this.#controller.enqueue(this.#encoder.encode(`${JSON.stringify({ type, object })}\n`));
+    if (type !== "BOOKMARK" && ++this.#sent === this.#options.cutAfterEvents) this.cut();
+  }
 }
 
 /** Calls `mark` once a minute until the time is up. Rejects when the watch ended before. */

@@ -31,65 +31,104 @@ export interface NodeAgent {
   stop(): Promise<void>;
 }
 
+/** Starts the node: it takes every pod, those that are there and those to come. */
 export function startNodeAgent(store: DirectAccess, clock: Clock, runtime: PodRuntime): NodeAgent {
-  const pods = new Map<string, Running>();
-  const stopped = new AbortController();
-  const work = new Set<Promise<void>>();
+  return new Node(store, clock, runtime);
+}
 
-  /** Nothing that happens to a pod may end the agent; a pod that is gone meanwhile is no error. */
-  function background(task: Promise<void>): void {
-    const settled = task.catch((error: unknown) => {
-      if (!(error instanceof StatusError) && !stopped.signal.aborted) throw error;
-    }).finally(() => work.delete(settled));
-    work.add(settled);
+function podRef(pod: KubeObject) {
+  return { ...pod.metadata, apiVersion: "v1", kind: "Pod" };
+}
+
+class Node implements NodeAgent {
+  readonly #store: DirectAccess;
+  readonly #clock: Clock;
+  readonly #runtime: PodRuntime;
+  readonly #pods = new Map<string, Running>();
+  readonly #stopped = new AbortController();
+  readonly #work = new Set<Promise<void>>();
+  readonly #unwatch: () => void;
+
+  constructor(store: DirectAccess, clock: Clock, runtime: PodRuntime) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#runtime = runtime;
+    this.#unwatch = store.watch(({ type, object }) => {
+      if (object.apiVersion !== "v1" || object.kind !== "Pod") return;
+      if (type === "DELETED") this.#forget(object);
+      else queueMicrotask(() => this.#look(object));
+    });
+    for (const pod of store.list("v1", "Pod")) this.#look(pod);
   }
 
-  function look(pod: KubeObject): void {
-    if (stopped.signal.aborted) return;
-    const key = keyOf(pod);
-    const known = pods.get(key);
-    if (known === undefined && pod.metadata.deletionTimestamp === undefined) {
-      const entry: Running = {
-        uid: pod.metadata.uid ?? "",
-        process: undefined,
-        stopping: false,
-        restarts: 0,
-        startedAt: timestamp(clock.now()),
-      };
-      pods.set(key, entry);
-      background(run(pod, entry));
-    } else if (known !== undefined && pod.metadata.deletionTimestamp !== undefined && !known.stopping) {
+  async stop(): Promise<void> {
+    this.#unwatch();
+    this.#stopped.abort();
+    await Promise.all([...this.#pods.values()].map((entry) => entry.process?.stop(0)));
+    await Promise.all(this.#work);
+  }
+
+  /** A pod that is gone in the meantime is no error, and no error but our own may end the agent. */
+  #background(task: Promise<void>): void {
+    const settled = task.catch((error: unknown) => {
+      if (!(error instanceof StatusError) && !this.#stopped.signal.aborted) throw error;
+    }).finally(() => this.#work.delete(settled));
+    this.#work.add(settled);
+  }
+
+  #look(pod: KubeObject): void {
+    if (this.#stopped.signal.aborted) return;
+    const known = this.#pods.get(keyOf(pod));
+    const going = pod.metadata.deletionTimestamp !== undefined;
+    if (known === undefined && !going) {
+      const uid = pod.metadata.uid ?? "";
+      const startedAt = timestamp(this.#clock.now());
+      const entry: Running = { uid, process: undefined, stopping: false, restarts: 0, startedAt };
+      this.#pods.set(keyOf(pod), entry);
+      this.#background(this.#run(pod, entry));
+    } else if (known !== undefined && going && !known.stopping) {
       known.stopping = true;
-      background(end(pod, known));
+      this.#background(this.#end(pod, known));
     }
   }
 
-  function present(pod: KubeObject): KubeObject | undefined {
-    const live = store.get({ ...pod.metadata, apiVersion: "v1", kind: "Pod" });
+  /** A pod that was deleted without grace: its process goes at once. */
+  #forget(pod: KubeObject): void {
+    const gone = this.#pods.get(keyOf(pod));
+    if (gone === undefined || gone.uid !== pod.metadata.uid || gone.stopping) return;
+    gone.stopping = true;
+    this.#pods.delete(keyOf(pod));
+    if (gone.process !== undefined) this.#background(gone.process.stop(0));
+  }
+
+  #present(pod: KubeObject): KubeObject | undefined {
+    const live = this.#store.get(podRef(pod));
     return live !== undefined && live.metadata.uid === pod.metadata.uid ? live : undefined;
   }
 
-  async function run(pod: KubeObject, entry: Running): Promise<void> {
-    const ref = { ...pod.metadata, apiVersion: "v1", kind: "Pod" };
+  /** Starts the container, again and again, until the pod goes. */
+  async #run(pod: KubeObject, entry: Running): Promise<void> {
+    if (this.#present(pod) === undefined) return;
     if (stringAt(pod, "spec", "nodeName") === undefined) {
-      store.patch(ref, { spec: { nodeName } }, { manager: "kube-scheduler" });
+      this.#store.patch(podRef(pod), { spec: { nodeName } }, { manager: "kube-scheduler" });
     }
-    report(pod, entry, { ready: false, waiting: "ContainerCreating" });
-    while (!entry.stopping && !stopped.signal.aborted) {
-      const process = await start(pod, entry);
-      if (process !== undefined) await live(pod, entry, process);
-      if (entry.stopping || stopped.signal.aborted) return;
+    this.#report(pod, entry, { ready: false, waiting: "ContainerCreating" });
+    const { signal } = this.#stopped;
+    while (!entry.stopping && !signal.aborted) {
+      const process = await this.#start(pod, entry);
+      if (process !== undefined) await this.#live(pod, entry, process);
+      if (entry.stopping || signal.aborted) return;
       entry.restarts++;
-      report(pod, entry, { ready: false, waiting: process === undefined ? "RunContainerError" : "CrashLoopBackOff" });
-      await clock.sleep(Math.min(backoffMsMax, 500 * 2 ** Math.min(entry.restarts, 16)), stopped.signal).catch(
-        () => {},
-      );
+      const waiting = process === undefined ? "RunContainerError" : "CrashLoopBackOff";
+      this.#report(pod, entry, { ready: false, waiting });
+      const backoffMs = Math.min(backoffMsMax, 500 * 2 ** Math.min(entry.restarts, 16));
+      await this.#clock.sleep(backoffMs, signal).catch(() => {});
     }
   }
 
-  async function start(pod: KubeObject, entry: Running): Promise<PodProcess | undefined> {
+  async #start(pod: KubeObject, entry: Running): Promise<PodProcess | undefined> {
     try {
-      const process = await runtime.start(present(pod) ?? pod);
+      const process = await this.#runtime.start(this.#present(pod) ?? pod);
       entry.process = process;
       return process;
     } catch {
@@ -99,60 +138,36 @@ export function startNodeAgent(store: DirectAccess, clock: Clock, runtime: PodRu
   }
 
   /** Reports a process until it ends. */
-  async function live(pod: KubeObject, entry: Running, process: PodProcess): Promise<void> {
-    if (entry.stopping || stopped.signal.aborted) {
-      await process.stop(0);
-      return;
-    }
+  async #live(pod: KubeObject, entry: Running, process: PodProcess): Promise<void> {
+    if (entry.stopping || this.#stopped.signal.aborted) return await process.stop(0);
     const imageId = await imageIdOf(pod);
-    store.patch({ ...pod.metadata, apiVersion: "v1", kind: "Pod" }, {
-      metadata: { annotations: { [portAnnotation]: String(process.address.port) } },
-    }, { manager });
-    const address = process.address.hostname;
-    report(pod, entry, { ready: false, address, imageId });
-    background(process.ready.then((ready) => {
-      if (ready && entry.process === process && !entry.stopping) report(pod, entry, { ready: true, address, imageId });
+    const { hostname: address, port } = process.address;
+    if (this.#present(pod) !== undefined) {
+      this.#store.patch(podRef(pod), { metadata: { annotations: { [portAnnotation]: String(port) } } }, { manager });
+    }
+    this.#report(pod, entry, { ready: false, address, imageId });
+    this.#background(process.ready.then((ready) => {
+      const current = entry.process === process && !entry.stopping;
+      if (ready && current) this.#report(pod, entry, { ready: true, address, imageId });
     }));
     await process.exited;
     entry.process = undefined;
   }
 
-  async function end(pod: KubeObject, entry: Running): Promise<void> {
+  /** Ends the process within its grace period; then the pod is gone. */
+  async #end(pod: KubeObject, entry: Running): Promise<void> {
     const grace = numberAt(pod, "metadata", "deletionGracePeriodSeconds") ?? 30;
     await entry.process?.stop(grace * 1000);
-    pods.delete(keyOf(pod));
-    if (present(pod) === undefined) return;
-    store.remove({ ...pod.metadata, apiVersion: "v1", kind: "Pod" }, { gracePeriodSeconds: 0 });
+    this.#pods.delete(keyOf(pod));
+    if (this.#present(pod) !== undefined) this.#store.remove(podRef(pod), { gracePeriodSeconds: 0 });
   }
 
-  function report(pod: KubeObject, entry: Running, state: ContainerState): void {
-    const live = present(pod);
-    if (live === undefined || stopped.signal.aborted) return;
-    const status = podStatus(live, entry, state, timestamp(clock.now()));
-    store.patchStatus({ ...live.metadata, apiVersion: "v1", kind: "Pod" }, { status }, { manager });
+  #report(pod: KubeObject, entry: Running, state: ContainerState): void {
+    const live = this.#present(pod);
+    if (live === undefined || this.#stopped.signal.aborted) return;
+    const status = podStatus(live, entry, state, timestamp(this.#clock.now()));
+    this.#store.patchStatus(podRef(live), { status }, { manager });
   }
-
-  const unwatch = store.watch(({ type, object }) => {
-    if (object.apiVersion !== "v1" || object.kind !== "Pod") return;
-    if (type !== "DELETED") return queueMicrotask(() => look(object));
-    const gone = pods.get(keyOf(object));
-    if (gone === undefined || gone.uid !== object.metadata.uid || gone.stopping) return;
-    // Deleted without grace: the process goes at once.
-    gone.stopping = true;
-    pods.delete(keyOf(object));
-    const { process } = gone;
-    if (process !== undefined) background(process.stop(0));
-  });
-  for (const pod of store.list("v1", "Pod")) look(pod);
-
-  return {
-    async stop() {
-      unwatch();
-      stopped.abort();
-      await Promise.all([...pods.values()].map((entry) => entry.process?.stop(0)));
-      await Promise.all(work);
-    },
-  };
 }
 
 interface ContainerState {
