@@ -22,6 +22,7 @@ import { BugError, InvalidSpecError, RejectedError } from "./errors.ts";
 import { createLedger } from "./ledger/writer.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Cluster } from "./ports/cluster.ts";
+import type { GitRemote } from "./ports/git.ts";
 import type { Http } from "./ports/http.ts";
 import { readSecret } from "./shell/answers.ts";
 import { ServingAgent } from "./shell/agent.ts";
@@ -107,7 +108,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const identity = await identify(config, cluster);
     const telling = platform.telling({ cluster, http, tables });
     const secretKey = config.secrets.copy ? await secretKeyOf(cluster, platform.endpoint.namespace) : null;
-    const shared = { config, platform, cluster, identity, isLeader: () => election.isLeader() };
+    const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
     const made = config.sources.map((source) => openBranch(source, shared));
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = createStateStore({ cluster, epoch: () => election.epoch() });
@@ -197,6 +198,7 @@ interface Shared {
   readonly cluster: Cluster;
   readonly identity: ClusterIdentity;
   readonly isLeader: () => boolean;
+  readonly telling: Telling;
 }
 
 interface Made {
@@ -217,9 +219,10 @@ function openBranch(source: SourceConfig, shared: Shared): Made {
     auth: authOf(source, shared),
     ...(source.caFile === null ? {} : { caPem: Deno.readTextFileSync(source.caFile) }),
   });
+  const measured = measuredRemote(remote, { name: source.name, clock, telling: shared.telling });
   const follower = createSource({
     name: source.name,
-    remote,
+    remote: measured,
     clock,
     pollMs: source.pollIntervalMs,
     paths: source.paths,
@@ -227,7 +230,7 @@ function openBranch(source: SourceConfig, shared: Shared): Made {
     capabilities: capabilitiesOf(config),
   });
   const ledger = createLedger({
-    remote,
+    remote: measured,
     reader: follower,
     cluster: identity,
     clock,
@@ -241,6 +244,42 @@ function openBranch(source: SourceConfig, shared: Shared): Made {
     ledger,
     right,
     close: () => remote.close(),
+  };
+}
+
+/** The same remote, with its fetches and pushes told to telemetry. */
+function measuredRemote(
+  remote: GitRemote,
+  to: { readonly name: string; readonly clock: Clock; readonly telling: Telling },
+): GitRemote {
+  return {
+    url: remote.url,
+    branch: remote.branch,
+    get tip() {
+      return remote.tip;
+    },
+    at: (commit, signal) => remote.at(commit, signal),
+    log: (max, signal) => remote.log(max, signal),
+    cannotPush: (signal) => remote.cannotPush(signal),
+    async fetch(signal) {
+      const startedAt = to.clock.monotonic();
+      try {
+        return await remote.fetch(signal);
+      } finally {
+        to.telling.fetched(to.name, to.clock.monotonic() - startedAt);
+      }
+    },
+    async push(base, drafts, signal) {
+      try {
+        const result = await remote.push(base, drafts, signal);
+        const outcomes = { pushed: "pushed", unchanged: "pushed", lost: "conflict", refused: "refused" } as const;
+        to.telling.pushed(to.name, outcomes[result.type]);
+        return result;
+      } catch (error) {
+        to.telling.pushed(to.name, "unavailable");
+        throw error;
+      }
+    },
   };
 }
 

@@ -1,15 +1,15 @@
 /** The demo's stage: a sandbox with the demo's repository, and an agent beside it, all in this process. */
+import type { KubeEndpoint } from "../../adapters/platform/kube/config.ts";
 import { compose, type Composed } from "../compose.ts";
 import type { AgentConfig } from "../config/agent_config.ts";
 import { loadConfig } from "../config/load_config.ts";
 import { InvalidSpecError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import { clusterObjects, type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
+import { clusterObjects, type Sandbox, type SandboxOptions, startSandbox } from "../sandbox/sandbox.ts";
 import { sentence } from "../shell/views.ts";
-import type { Telling } from "../shell/telling.ts";
 
 /** Name of the repository, of its canary, and of the host that users ask for. */
-export const REPOSITORY = "fleet.git";
+export const REPOSITORY = "fleet";
 export const CANARY = { namespace: "demo", name: "podinfo" };
 export const HOST = "podinfo.example.com";
 export const MANIFEST = "apps/podinfo/deployment.yaml";
@@ -18,8 +18,13 @@ const AGENT_NAMESPACE = "serin-system";
 
 export interface Stage {
   readonly sandbox: Sandbox;
+  /** The agent that runs, or ran last. */
   readonly composed: Composed;
   readonly config: AgentConfig;
+  /** Ends the agent as a kill does: what it was about to do is not done. The sandbox goes on. */
+  stopAgent(): Promise<void>;
+  /** Starts an agent anew, with nothing but the cluster and Git to go by. */
+  startAgent(): Promise<void>;
   /** Ends the agent, then the sandbox. */
   close(): Promise<void>;
 }
@@ -32,22 +37,69 @@ export interface StageOptions {
   readonly telling: Parameters<typeof compose>[1]["telling"];
   /** More lines of the configuration, as YAML. */
   readonly settings?: string;
+  /** "sandbox" unless told otherwise. */
+  readonly cluster?: string;
+  /** "self" unless told otherwise; "detect" leaves it out of the configuration. */
+  readonly engine?: "self" | "flux" | "argocd" | "detect";
+  /** A repository that is there already, on another stage's Git server; `files` are not used then. */
+  readonly repositoryUrl?: string;
+  readonly sandbox?: Partial<SandboxOptions>;
+  /** What happens in the cluster before the agent starts. */
+  readonly prepare?: (sandbox: Sandbox) => Promise<void> | void;
 }
 
 export async function setStage(options: StageOptions): Promise<Stage> {
-  const { clock } = options;
-  const sandbox = await startSandbox({ clock, dir: `${options.dir}/server` });
+  const sandbox = await openSandbox(options);
+  try {
+    await options.prepare?.(sandbox);
+    const config = configFor(sandbox, options);
+    let running = await runAgent(sandbox, config, options);
+    return {
+      sandbox,
+      config,
+      get composed() {
+        return running.composed;
+      },
+      stopAgent: () => running.stop(),
+      async startAgent() {
+        await running.stop();
+        running = await runAgent(sandbox, config, options);
+      },
+      async close() {
+        await running.stop();
+        await sandbox.stop();
+      },
+    };
+  } catch (error) {
+    await sandbox.stop();
+    throw error;
+  }
+}
+
+/** A sandbox with the namespaces, the Gateway and the repository that the demo's canary needs. */
+export async function openSandbox(
+  options: Pick<StageOptions, "clock" | "dir" | "files" | "repositoryUrl" | "sandbox">,
+): Promise<Sandbox> {
+  const { clock, dir, files } = options;
+  const sandbox = await startSandbox({ clock, dir: `${dir}/server`, ...options.sandbox });
   const own = { apiVersion: "v1", kind: "Namespace", metadata: { name: AGENT_NAMESPACE } };
   for (const object of [own, ...clusterObjects(CANARY.namespace, "public")]) sandbox.api.store.create(object);
-  await sandbox.git.createRepository(REPOSITORY, options.files);
-  const config = configFor(sandbox, options);
+  if (options.repositoryUrl === undefined) await sandbox.git.createRepository(REPOSITORY, files);
+  return sandbox;
+}
+
+export function endpointOf(sandbox: Sandbox): KubeEndpoint {
+  return { baseUrl: sandbox.api.url, namespace: AGENT_NAMESPACE, token: () => Promise.resolve(undefined) };
+}
+
+async function runAgent(
+  sandbox: Sandbox,
+  config: AgentConfig,
+  options: StageOptions,
+): Promise<{ readonly composed: Composed; stop(): Promise<void> }> {
   const composed = await compose(config, {
-    clock,
-    endpoint: {
-      baseUrl: sandbox.api.url,
-      namespace: AGENT_NAMESPACE,
-      token: () => Promise.resolve(undefined),
-    },
+    clock: options.clock,
+    endpoint: endpointOf(sandbox),
     identity: "serin-demo",
     readText: (path) => Deno.readTextFile(path),
     telling: options.telling,
@@ -55,28 +107,29 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   const stop = new AbortController();
   const running = composed.run(stop.signal);
   return {
-    sandbox,
     composed,
-    config,
-    async close() {
+    async stop() {
       stop.abort();
       await running;
-      await sandbox.stop();
     },
   };
 }
 
-function configFor(sandbox: Sandbox, options: StageOptions): AgentConfig {
-  const text = `cluster: sandbox
+/** The agent's configuration against a sandbox, read as a user's file is. */
+export function configFor(
+  sandbox: Sandbox,
+  options: Pick<StageOptions, "token" | "settings" | "cluster" | "engine" | "repositoryUrl">,
+): AgentConfig {
+  const { engine = "self" } = options;
+  const text = `cluster: ${options.cluster ?? "sandbox"}
 provider: gatewayapi:v1
 metricsServer: ${sandbox.metrics.url}
-engine: self
-leaderElection: { enabled: false }
+${engine === "detect" ? "" : `engine: ${engine}\n`}leaderElection: { enabled: false }
 tokens:
   - { name: ${options.token.name}, hash: "${options.token.hash}", roles: [admin] }
 sources:
   - name: fleet
-    url: ${sandbox.git.urlOf(REPOSITORY)}
+    url: ${options.repositoryUrl ?? sandbox.git.urlOf(REPOSITORY)}
     branch: main
     pollInterval: 1s
 ${options.settings ?? ""}`;
@@ -94,15 +147,4 @@ export async function filesOf(folder: URL, below = ""): Promise<Readonly<Record<
     else files[path] = await Deno.readTextFile(new URL(path, folder));
   }
   return files;
-}
-
-/** A telling that also hands each announcement to a listener. */
-export function overheard(telling: Telling, listen: (kind: string, message: string, weight: number) => void): Telling {
-  return {
-    ...telling,
-    async announce(canary, state, announcement) {
-      listen(announcement.kind, announcement.message, announcement.weight);
-      await telling.announce(canary, state, announcement);
-    },
-  };
 }

@@ -96,6 +96,11 @@ export class ServingAgent implements Agent {
     return this.#options.election.isLeader();
   }
 
+  /** Canaries that have a turn asked for. */
+  get queued(): number {
+    return this.#queue.size;
+  }
+
   /** Runs turns until the signal is aborted. Sources and ledgers are run by who made them. */
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;

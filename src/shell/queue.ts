@@ -28,6 +28,10 @@ export class KeyQueue {
     this.#changed?.();
   }
 
+  get size(): number {
+    return this.#due.size;
+  }
+
   forget(key: string): void {
     this.#due.delete(key);
   }

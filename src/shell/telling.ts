@@ -19,6 +19,8 @@ export interface Telling {
   measured(canary: Canary, check: CheckResult): void;
   /** After every turn, with the state it left. */
   turned(state: State, tookMs: number): void;
+  fetched(source: string, tookMs: number): void;
+  pushed(source: string, outcome: "pushed" | "conflict" | "refused" | "unavailable"): void;
   forgotten(key: string): void;
   recent(key: string): readonly RecentEvent[];
   log(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void;

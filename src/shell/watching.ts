@@ -2,6 +2,7 @@
 import type { Canary } from "../core/canary.ts";
 import { canaryKey } from "../core/canary.ts";
 import { type ObjectRef, refKey } from "../core/kube_object.ts";
+import { RejectedError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import { choose, engineOf, refsOf } from "./facts.ts";
 import { STATE_SELECTOR, stateRef } from "./store.ts";
@@ -25,6 +26,8 @@ export function createWatching(options: {
   const { cluster, tables } = options;
   const owners = new Map<string, Set<string>>();
   const refs = new Map<string, readonly string[]>();
+  /** APIs whose Canary objects were asked for once. */
+  const canaryKinds = new Set<string>();
   const namespaces: readonly (string | undefined)[] = options.namespaces.length === 0
     ? [undefined]
     : options.namespaces;
@@ -42,6 +45,17 @@ export function createWatching(options: {
         ...(labelSelector === undefined ? {} : { labelSelector }),
       }, signal);
     }
+  }
+
+  /** The Canary object carries events where it is in the cluster; where its CRD is not installed, nothing is missing. */
+  async function watchCanaries(api: string, signal: AbortSignal): Promise<void> {
+    if (canaryKinds.has(api)) return;
+    try {
+      await watchKind([api, "Canary"], signal);
+    } catch (error) {
+      if (!(error instanceof RejectedError)) throw error;
+    }
+    canaryKinds.add(api);
   }
 
   function index(key: string, objects: readonly ObjectRef[]): void {
@@ -68,6 +82,7 @@ export function createWatching(options: {
       await watchKind([workload.apiVersion, workload.kind], signal);
       if (scaler !== null) await watchKind([scaler.apiVersion, scaler.kind], signal);
       for (const kind of router.watches) await watchKind(kind, signal);
+      await watchCanaries(canary.api, signal);
       const named = refsOf(canary, scaler);
       const live = cluster.get(named.targetRef);
       const engine = engineOf(tables, canary, live, options.defaultEngine);

@@ -1,20 +1,45 @@
 /**
  * A whole stage for wire tests: sandbox, repository, agent in this process, and a person with a clone. What was
- * announced and logged is kept, so that a test can say what the user saw.
+ * announced and logged is kept, so that a test can say what the user saw; alerts and event hooks really go out.
  */
 import { machineClock } from "../../adapters/platform/clock.ts";
+import { emitEvent } from "../../adapters/platform/kube/events.ts";
 import type { Announcement } from "../../src/core/action.ts";
+import { type CanaryId, canaryKey } from "../../src/core/canary.ts";
+import type { Command } from "../../src/core/command.ts";
 import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
-import { CANARY, filesOf, HOST, REPOSITORY, setStage, type Stage } from "../../src/demo/stage.ts";
-import type { CanaryDetail } from "../../src/ports/agent.ts";
-import { type Load, startLoad } from "../../src/sandbox/load/load_generator.ts";
+import { CANARY, filesOf, HOST, REPOSITORY, setStage, type Stage, type StageOptions } from "../../src/demo/stage.ts";
+import type { CanaryDetail, CommandAnswer } from "../../src/ports/agent.ts";
+import type { Cluster } from "../../src/ports/cluster.ts";
+import type { Http } from "../../src/ports/http.ts";
+import { type Load, type LoadOptions, startLoad } from "../../src/sandbox/load/load_generator.ts";
+import { readSecret } from "../../src/shell/answers.ts";
+import type { Tables } from "../../src/shell/tables.ts";
 import type { Telling } from "../../src/shell/telling.ts";
+import { createAnnouncer } from "../../src/telemetry/announce.ts";
+import { createLog } from "../../src/telemetry/log.ts";
 import { until } from "./until.ts";
 
 export const DEMO_FILES = new URL("../../fixtures/demo/", import.meta.url);
 
-export interface TestStage extends Stage {
-  readonly announced: readonly Announcement[];
+export interface Announced extends Announcement {
+  readonly canary: string;
+  readonly atMs: number;
+}
+
+/** One canary of a stage, as a test looks at it. */
+export interface Watched {
+  readonly id: CanaryId;
+  /** As the API shows it. */
+  view(): CanaryDetail | undefined;
+  /** Waits until the view fulfils a condition; the view is in the error when it does not in time. */
+  see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
+  announced(): readonly Announced[];
+  command(command: Partial<Command> & Pick<Command, "type">): Promise<CommandAnswer>;
+}
+
+export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
+  readonly announced: readonly Announced[];
   readonly logged: readonly {
     readonly level: string;
     readonly event: string;
@@ -22,85 +47,150 @@ export interface TestStage extends Stage {
   }[];
   readonly clone: Clone;
   readonly dir: string;
-  /** The demo's canary as the API shows it. */
-  view(): CanaryDetail | undefined;
-  /** Waits until the canary's view fulfils a condition; its view is in the error when it does not in time. */
-  see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
+  /** A canary of the stage by name, in the demo's namespace. */
+  of(name: string): Watched;
   /** Real requests to the demo's host through the gateway. */
   load(ratePerSecond?: number): Load;
+  /** Real requests to any host; through the gateway unless told otherwise. Ended with the stage. */
+  loadOn(options: Partial<LoadOptions> & { readonly host: string }): Load;
 }
 
-export interface TestStageOptions {
+export interface TestStageOptions
+  extends Partial<Pick<StageOptions, "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox" | "prepare">> {
   /** The repository's first commit; the demo's files unless told otherwise. */
   readonly files?: Readonly<Record<string, string>>;
   /** Replaces text in the demo's files: path to pairs of from and to. */
   readonly change?: Readonly<Record<string, readonly (readonly [string, string])[]>>;
-  readonly settings?: string;
-  /** Waits for the first start before the body runs; true unless told otherwise. */
-  readonly initialised?: boolean;
+  /** Names of canaries whose first start is waited for before the body runs; the demo's unless told otherwise. */
+  readonly initialised?: boolean | readonly string[];
 }
 
 export async function withStage(options: TestStageOptions, body: (stage: TestStage) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
-  const files = { ...(options.files ?? await filesOf(DEMO_FILES)) };
-  for (const [path, pairs] of Object.entries(options.change ?? {})) {
+  const { files: given, change, initialised = true, ...rest } = options;
+  const files = { ...(given ?? await filesOf(DEMO_FILES)) };
+  for (const [path, pairs] of Object.entries(change ?? {})) {
     for (const [from, to] of pairs) files[path] = (files[path] ?? "").replaceAll(from, to);
   }
-  const announced: Announcement[] = [];
+  const announced: Announced[] = [];
   const logged: TestStage["logged"][number][] = [];
-  const stage = await setStage({
-    clock: machineClock,
-    dir,
-    files,
-    token: { name: "robin", hash: `sha256:${"0".repeat(64)}` },
-    telling: () => remembering(announced, logged),
-    ...(options.settings === undefined ? {} : { settings: options.settings }),
-  });
+  const end = new AbortController();
   const loads: Load[] = [];
+  let stage: Stage | undefined;
   try {
-    const view = (): CanaryDetail | undefined => stage.composed.agent.canary(CANARY);
-    const see: TestStage["see"] = async (what, condition, timeoutMs = 30_000) => {
-      const met = (): boolean => {
-        const seen = view();
-        return seen !== undefined && condition(seen);
-      };
-      await until(what, met, timeoutMs).catch((error) => {
-        const said = announced.map((one) => one.message).join(" | ");
-        throw new Error(`${error.message}; the canary is ${JSON.stringify(view(), null, 2)}; announced: ${said}`);
+    const set = await setStage({
+      clock: machineClock,
+      dir,
+      files,
+      token: { name: "robin", hash: `sha256:${"0".repeat(64)}` },
+      telling: (clients) => remembering(announced, logged, { ...clients, signal: end.signal }),
+      ...rest,
+    });
+    stage = set;
+    const of = (name: string): Watched => watched(set, { namespace: CANARY.namespace, name }, announced);
+    const names = initialised === true ? [CANARY.name] : initialised === false ? [] : initialised;
+    await Promise.all(
+      names.map((name) =>
+        of(name).see("initialised", (seen) => seen.last?.outcome === "initialised" && seen.phase === "idle")
+      ),
+    );
+    const url = options.repositoryUrl ?? set.sandbox.git.urlOf(REPOSITORY);
+    const clone = await cloneRepository(url, `${dir}/clone`);
+    const loadOn: TestStage["loadOn"] = (wanted) => {
+      const started = startLoad({
+        url: set.sandbox.mesh.gatewayUrl,
+        ratePerSecond: 40,
+        clock: machineClock,
+        ...wanted,
       });
-      return view() ?? missing();
-    };
-    if (options.initialised ?? true) {
-      await see("initialised", (seen) => seen.last?.outcome === "initialised" && seen.phase === "idle");
-    }
-    const clone = await cloneRepository(stage.sandbox.git.urlOf(REPOSITORY), `${dir}/clone`);
-    const load = (ratePerSecond = 40): Load => {
-      const started = startLoad({ url: stage.sandbox.mesh.gatewayUrl, host: HOST, ratePerSecond, clock: machineClock });
       loads.push(started);
       return started;
     };
-    await body({ ...stage, announced, logged, clone, dir, view, see, load });
+    const { view, see } = of(CANARY.name);
+    await body({
+      sandbox: set.sandbox,
+      config: set.config,
+      get composed() {
+        return set.composed;
+      },
+      stopAgent: () => set.stopAgent(),
+      startAgent: () => set.startAgent(),
+      close: () => set.close(),
+      announced,
+      logged,
+      clone,
+      dir,
+      view,
+      see,
+      of,
+      loadOn,
+      load: (ratePerSecond = 40) => loadOn({ host: HOST, ratePerSecond }),
+    });
   } finally {
     for (const load of loads) await load.stop();
-    await stage.close();
+    end.abort();
+    await stage?.close();
     await Deno.remove(dir, { recursive: true });
   }
 }
 
-function missing(): CanaryDetail {
-  throw new Error("the agent does not know the canary yet");
+function watched(stage: Stage, id: CanaryId, announced: readonly Announced[]): Watched {
+  const view = (): CanaryDetail | undefined => stage.composed.agent.canary(id);
+  const said = () => announced.filter(({ canary }) => canary === canaryKey(id));
+  return {
+    id,
+    view,
+    announced: said,
+    async see(what, condition, timeoutMs = 30_000) {
+      let last: CanaryDetail | undefined;
+      const met = (): boolean => {
+        const seen = view();
+        if (seen !== undefined) last = seen;
+        return seen !== undefined && condition(seen);
+      };
+      await until(what, met, timeoutMs).catch((error) => {
+        const messages = said().map((one) => one.message).join(" | ");
+        throw new Error(
+          `${canaryKey(id)}: ${error.message}; it is ${JSON.stringify(last, null, 2)}; announced: ${messages}`,
+        );
+      });
+      if (last === undefined) throw new Error("the agent does not know the canary yet");
+      return last;
+    },
+    command: (command) =>
+      stage.composed.agent.command(id, { by: "robin", reason: "", revision: null, gate: null, ...command }),
+  };
 }
 
-function remembering(announced: Announcement[], logged: TestStage["logged"][number][]): Telling {
+function remembering(
+  announced: Announced[],
+  logged: TestStage["logged"][number][],
+  parts: { readonly cluster: Cluster; readonly http: Http; readonly tables: Tables; readonly signal: AbortSignal },
+): Telling {
+  const { cluster, http, tables, signal } = parts;
+  const announcer = createAnnouncer({
+    clock: machineClock,
+    log: createLog({ clock: machineClock, write: () => {} }),
+    http,
+    gate: tables.gate,
+    notifiers: tables.notifiers,
+    emitEvent: (note, aborted) => emitEvent(cluster, note, aborted).then(() => undefined),
+    readSecret: (ref, aborted) => readSecret(cluster, ref, aborted),
+    globalNotifier: null,
+    clusterName: "sandbox",
+    signal,
+  });
   return {
-    announce(_canary, _state, announcement) {
-      announced.push(announcement);
-      return Promise.resolve();
+    async announce(canary, state, announcement) {
+      announced.push({ ...announcement, canary: canaryKey(canary.id), atMs: machineClock.now() });
+      await announcer.announce(canary, state, announcement);
     },
     measured: () => {},
     turned: () => {},
+    fetched: () => {},
+    pushed: () => {},
     forgotten: () => {},
-    recent: () => [],
+    recent: (key) => announcer.recent(key),
     log: (level, event, fields) => void logged.push({ level, event, fields }),
   };
 }

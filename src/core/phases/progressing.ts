@@ -84,7 +84,7 @@ function routing(turn: RunTurn): Step {
   const routes = routesOf(turn, run);
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
   const writes = routeActions(turn, routes);
-  if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn), ...aheadOfNext(turn)], traffic);
+  if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn)], traffic);
   if (!routesObserved(turn, routes)) {
     const deadline = run.stageSince + run.canary.progressDeadlineMs;
     const { reason, accepted } = seen.cluster.routes;
@@ -96,7 +96,10 @@ function routing(turn: RunTurn): Step {
   const nextCheckAt = now + run.canary.analysis.intervalMs;
   const unsaid = turn.canary.traits.weights ? [] : [advanced(turn)];
   const checking = { ...run, stage: "check" as const, stageSince: now, routedAt: now, nextCheckAt };
-  return { state: { ...state, ...traffic, waitsFor: null, run: checking }, actions: [...unsaid, wakeAt(nextCheckAt)] };
+  return {
+    state: { ...state, ...traffic, waitsFor: null, run: checking },
+    actions: [...unsaid, ...aheadOfNext(turn), wakeAt(nextCheckAt)],
+  };
 }
 
 /** Said with the write, so that a step stays within its requests. */
