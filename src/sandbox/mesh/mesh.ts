@@ -42,25 +42,73 @@ const MIRRORS_MAX = 256;
 const DEFAULT_CLIENT = { workload: "load", namespace: "default", labels: {} };
 
 export function startMesh(options: MeshOptions): Mesh {
-  const { objects, addressOf, clock, client = DEFAULT_CLIENT } = options;
-  const random = options.random ?? (() => clock.random());
-  const endpoints = new Endpoints(objects, addressOf);
-  const telemetry = createTelemetry();
-  const parts: CarrierParts = { endpoints, telemetry, clock, client: Deno.createHttpClient({ allowHost: true }) };
-  const mirrors = new Set<Promise<unknown>>();
-  let programme: Programme | undefined;
-  const unwatch = objects.onChange(() => {
-    programme = undefined;
-    endpoints.forget();
-  });
-  const current = () => programme ??= compileProgramme(objects, client);
+  const { objects } = options;
+  const proxy = new MeshProxy(options);
+  const unwatch = objects.onChange(() => proxy.forget());
+  const gateway = serveLoopback((request) => proxy.answer("gateway", request));
+  const inner = serveLoopback((request) => proxy.answer("mesh", request));
+  const page = serveLoopback(async () =>
+    new Response(await proxy.telemetry.page(), { headers: { "content-type": "text/plain; version=0.0.4" } })
+  );
+  return {
+    gatewayUrl: gateway.url,
+    meshUrl: inner.url,
+    metricsUrl: `${page.url}/stats/prometheus`,
+    reports: () => proxy.programme.reports,
+    async stop() {
+      unwatch();
+      await Promise.all([gateway.down(), inner.down(), page.down()]);
+      await proxy.close();
+    },
+  };
+}
 
-  async function answer(door: Door, request: Request): Promise<Response> {
+/** What both doors share: the programme compiled from the routes, the endpoints, telemetry and mirrors under way. */
+class MeshProxy {
+  readonly telemetry = createTelemetry();
+  readonly #objects: ObjectSource;
+  readonly #client: MeshClient & { readonly workload: string };
+  readonly #random: () => number;
+  readonly #endpoints: Endpoints;
+  readonly #parts: CarrierParts;
+  readonly #mirrors = new Set<Promise<unknown>>();
+  #programme: Programme | undefined;
+
+  constructor(options: MeshOptions) {
+    const { objects, addressOf, clock, client = DEFAULT_CLIENT } = options;
+    this.#objects = objects;
+    this.#client = client;
+    this.#random = options.random ?? (() => clock.random());
+    this.#endpoints = new Endpoints(objects, addressOf);
+    this.#parts = {
+      endpoints: this.#endpoints,
+      telemetry: this.telemetry,
+      clock,
+      client: Deno.createHttpClient({ allowHost: true }),
+    };
+  }
+
+  get programme(): Programme {
+    return this.#programme ??= compileProgramme(this.#objects, this.#client);
+  }
+
+  /** Something changed: routes and endpoints are read anew. */
+  forget(): void {
+    this.#programme = undefined;
+    this.#endpoints.forget();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#mirrors);
+    this.#parts.client.close();
+  }
+
+  async answer(door: Door, request: Request): Promise<Response> {
     const facts = factsOf(request);
-    const source = door === "mesh" ? client : { workload: "gateway", namespace: "sandbox" };
-    const service = door === "mesh" ? serviceOfHost(facts.host, client.namespace) : undefined;
+    const source = door === "mesh" ? this.#client : { workload: "gateway", namespace: "sandbox" };
+    const service = door === "mesh" ? serviceOfHost(facts.host, this.#client.namespace) : undefined;
     const hosts = service === undefined ? [facts.host] : [facts.host, fullServiceHost(service)];
-    const decision = current().decide(door, hosts, facts);
+    const decision = this.programme.decide(door, hosts, facts);
     const message = await messageOf(request, facts);
     switch (decision.type) {
       case "refused":
@@ -68,26 +116,26 @@ export function startMesh(options: MeshOptions): Mesh {
       case "no-match":
         return toResponse(ownAnswer(404, "no rule of the host's routes fits", "NR"));
       case "rule":
-        return toResponse(await followRule(decision.chosen, message, source));
+        return toResponse(await this.#followRule(decision.chosen, message, source));
       case "unrouted": {
-        const state = service === undefined ? "no-service" : endpoints.stateOf(service);
+        const state = service === undefined ? "no-service" : this.#endpoints.stateOf(service);
         if (service === undefined || state === "no-service") {
           return toResponse(ownAnswer(door === "mesh" ? 502 : 404, `nothing is known of host "${facts.host}"`, "NR"));
         }
         if (state === "not-supported") return toResponse(unsupported(service));
         return toResponse(
-          await carry(parts, service, message, { source, retries: DEFAULT_RETRIES, reportedBySource: true }),
+          await carry(this.#parts, service, message, { source, retries: DEFAULT_RETRIES, reportedBySource: true }),
         );
       }
     }
   }
 
-  async function followRule(
+  async #followRule(
     { route, rule, match }: Chosen,
     message: Message,
     source: { readonly workload: string; readonly namespace: string },
   ): Promise<Carried> {
-    const backend = pickBackend(rule.backends, random);
+    const backend = pickBackend(rule.backends, this.#random);
     if (backend === undefined) return ownAnswer(500, "every backend of the rule has weight 0", "NR");
     const headers = new Headers(message.headers);
     applyEdits(headers, [rule.request, backend.request]);
@@ -100,17 +148,17 @@ export function startMesh(options: MeshOptions): Mesh {
       host: headers.get("host") ?? rule.rewrite?.host ?? message.host,
     };
     for (const mirror of rule.mirrors) {
-      if (random() * 100 >= mirror.percent || mirrors.size >= MIRRORS_MAX) continue;
+      if (this.#random() * 100 >= mirror.percent || this.#mirrors.size >= MIRRORS_MAX) continue;
       const shadow = { ...sent, host: `${sent.host}-shadow` };
-      const one = carry(parts, mirror.service, shadow, { source, retries: NO_RETRIES, reportedBySource: false })
-        .finally(() => mirrors.delete(one));
-      mirrors.add(one);
+      const one = carry(this.#parts, mirror.service, shadow, { source, retries: NO_RETRIES, reportedBySource: false })
+        .finally(() => this.#mirrors.delete(one));
+      this.#mirrors.add(one);
     }
-    const state = endpoints.stateOf(backend.service);
+    const state = this.#endpoints.stateOf(backend.service);
     if (state === "not-supported") return unsupported(backend.service);
     if (state !== "ok") return missing(route.dialect === "istio" ? 503 : 500, backend.service);
     const timeout = rule.timeoutMs === undefined ? {} : { timeoutMs: rule.timeoutMs };
-    const carried = await carry(parts, backend.service, sent, {
+    const carried = await carry(this.#parts, backend.service, sent, {
       source,
       ...timeout,
       retries: rule.retries,
@@ -119,24 +167,6 @@ export function startMesh(options: MeshOptions): Mesh {
     applyEdits(carried.headers, [backend.response, rule.response]);
     return carried;
   }
-
-  const gateway = serveLoopback((request) => answer("gateway", request));
-  const inner = serveLoopback((request) => answer("mesh", request));
-  const page = serveLoopback(async () =>
-    new Response(await telemetry.page(), { headers: { "content-type": "text/plain; version=0.0.4" } })
-  );
-  return {
-    gatewayUrl: gateway.url,
-    meshUrl: inner.url,
-    metricsUrl: `${page.url}/stats/prometheus`,
-    reports: () => current().reports,
-    async stop() {
-      unwatch();
-      await Promise.all([gateway.down(), inner.down(), page.down()]);
-      await Promise.all(mirrors);
-      parts.client.close();
-    },
-  };
 }
 
 const NO_RETRIES = { attempts: 0, onStatus: () => false };
