@@ -126,6 +126,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
       metricLabels: config.metricLabels,
       defaultEngine: config.engine ?? "self",
       secretKey,
+      promotionDeadlineMs: config.promotionDeadlineMs,
       namespaces: config.kubernetes.namespaces,
       mode: config.mode,
       parallel: TURNS_PARALLEL,

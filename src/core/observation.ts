@@ -108,4 +108,6 @@ export interface Observation {
   readonly answers: Answers;
   /** What became of `state.decision`; "withdrawn": taken back before it landed. */
   readonly decision: DecisionOutcome | { readonly type: "withdrawn" } | null;
+  /** How long a promotion commit may take to land, milliseconds; 30 minutes unless the configuration says otherwise. */
+  readonly promotionDeadlineMs?: number;
 }

@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly metricLabels: MetricLabels;
   readonly defaultEngine: string;
   readonly secretKey: string | null;
+  /** How long a promotion commit may take to land. */
+  readonly promotionDeadlineMs: number;
   readonly namespaces: readonly string[];
   /** "observe": everything but writes. */
   readonly mode: "run" | "observe";

@@ -43,6 +43,7 @@ export interface ObserverOptions {
   readonly metricLabels: MetricLabels;
   readonly defaultEngine: string;
   readonly secretKey: string | null;
+  readonly promotionDeadlineMs: number;
   /** All canaries that are known. */
   readonly ids: ReadonlyMap<string, CanaryId>;
   /** Resolves when all that a canary needs is watched. */
@@ -131,6 +132,7 @@ export class Observer {
       }),
       answers,
       decision: this.#decisionOutcome(key, id, state),
+      promotionDeadlineMs: this.#options.promotionDeadlineMs,
     };
   }
 

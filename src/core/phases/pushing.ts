@@ -38,7 +38,7 @@ export function stepPushing(turn: RunTurn): Step {
   if (outcome?.type === "impossible") {
     return rollBack(turn, "superseded", `The promotion cannot be written: ${outcome.reason}`);
   }
-  const deadline = state.phaseSince + PUSH_DEADLINE_MS;
+  const deadline = state.phaseSince + (seen.promotionDeadlineMs ?? PUSH_DEADLINE_MS);
   if (now >= deadline) {
     const why = outcome?.type === "pending" && outcome.reason !== null ? outcome.reason : "no answer";
     return rollBack(turn, "held", `The promotion commit did not land in time: ${why}`);
