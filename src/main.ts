@@ -1,17 +1,21 @@
-/** The program. Everything else is wired together in the files that this one calls; nothing imports it. */
+/** The program. What a command does not need is not loaded for it; nothing imports this file. */
 import { machineClock } from "../adapters/platform/clock.ts";
-import { runDemo } from "./demo/demo.ts";
+import { runCli } from "./cli/cli.ts";
+import { machineIo } from "./cli/machine_io.ts";
+import { capabilitiesOf } from "./compose.ts";
+import { run } from "./run.ts";
+import { VERSION } from "./version.ts";
 
 if (import.meta.main) {
-  const interrupted = Promise.withResolvers<void>();
-  Deno.addSignalListener("SIGINT", () => interrupted.resolve());
-  const status = await runDemo({
-    clock: machineClock,
-    dir: null,
-    keep: Deno.args.includes("--keep"),
-    colour: Deno.stdout.isTerminal(),
-    print: (line) => void Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`)),
-    interrupted: interrupted.promise,
+  const status = await runCli(Deno.args, machineIo(machineClock), {
+    version: VERSION,
+    run,
+    demo: {
+      summary: "Watch a promotion and a revert on the embedded sandbox",
+      run: async (args, io) => (await import("./demo/command.ts")).demo.run(args, io),
+    },
+    capabilities: () =>
+      capabilitiesOf({ provider: "istio", metricsServer: "http://prometheus:9090", profiles: new Map() }),
   });
   Deno.exit(status);
 }

@@ -28,6 +28,13 @@ export type Action =
   | { readonly type: "announce"; readonly announcement: Announcement }
   | { readonly type: "wake"; readonly at: number };
 
+/** Actions that no later look at the world would ask for again. */
+export type OnceAction = Extract<Action, { readonly type: "announce" | "call-hooks" }>;
+
+export function isOnce(action: Action): action is OnceAction {
+  return action.type === "announce" || action.type === "call-hooks";
+}
+
 export type AnnouncementKind =
   | "initialised"
   | "started"

@@ -2,6 +2,7 @@
  * Everything remembered about a canary between two turns: small plain JSON, kept in one ConfigMap. `phase` says where
  * a rollout is; nothing is ever inferred from weights or counters.
  */
+import type { OnceAction } from "./action.ts";
 import type { Canary, CanaryId, Weight } from "./canary.ts";
 import type { Approval, Decision, Evidence, Gate, Lock } from "./decision.ts";
 import type { KubeObject } from "./kube_object.ts";
@@ -155,6 +156,11 @@ export interface State {
   readonly revertNotBefore: number;
   /** Messages announced once, by key, so that a wait is told once. */
   readonly told: readonly string[];
+  /**
+   * What is to be told or called once, saved along with the phase that says so: a crash before it is done leaves it
+   * here for whoever comes next, who may then do it a second time under the same id.
+   */
+  readonly outbox: readonly OnceAction[];
 }
 
 export function newState(id: CanaryId, now: number): State {
@@ -184,6 +190,7 @@ export function newState(id: CanaryId, now: number): State {
     adopted: false,
     revertNotBefore: 0,
     told: [],
+    outbox: [],
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Action, Announcement, AnnouncementKind } from "./action.ts";
 import type { Canary, Severity } from "./canary.ts";
 import { canaryKey } from "./canary.ts";
+import { digestText } from "./digest.ts";
 import type { Observation } from "./observation.ts";
 import type { Phase, Run, Stage, State } from "./state.ts";
 
@@ -63,11 +64,12 @@ export interface Telling {
 }
 
 export function announce(turn: Turn, kind: AnnouncementKind, message: string, telling: Telling = {}): Action {
-  const { state, now: _now } = turn;
+  const { state } = turn;
   const scope = state.run?.id ?? state.lock?.release.revision ?? "start";
   const part = telling.part === undefined ? "" : `/${telling.part}`;
   const announcement: Announcement = {
-    id: `${canaryKey(state.id)}/${scope}/${state.phase}/${kind}${part}`,
+    // What is said is part of its name: two things of one kind in one phase are two.
+    id: `${canaryKey(state.id)}/${scope}/${state.phase}/${state.phaseSince}/${kind}${part}/${digestText(message, 6)}`,
     kind,
     severity: telling.severity ?? "info",
     message,

@@ -181,7 +181,10 @@ function check(turn: RunTurn): Step {
 function failed(turn: RunTurn, message: string, repairs: readonly Action[]): Step {
   const { run } = turn;
   const { failedChecks, inconclusiveChecks } = run;
-  const told = announce(turn, "check-failed", message, { severity: "warn", part: String(failedChecks) });
+  const told = announce(turn, "check-failed", message, {
+    severity: "warn",
+    part: `${failedChecks}/${run.nextCheckAt}`,
+  });
   if (failedChecks < run.canary.analysis.threshold) {
     return keep(turn, {}, [...repairs, told, wakeAt(run.nextCheckAt)]);
   }
