@@ -7,7 +7,7 @@ import type { Canary, CanaryId } from "../core/canary.ts";
 import type { ClusterIdentity } from "../core/decision.ts";
 import type { CheckResult, GitFacts, Observation, Question } from "../core/observation.ts";
 import type { State } from "../core/state.ts";
-import { BugError } from "../errors.ts";
+import { BugError, InvalidSpecError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Http } from "../ports/http.ts";
@@ -95,7 +95,7 @@ export class Observer {
     const { state, asked, signal } = turn;
     const git = this.#gitFacts(key, id);
     const canary = state.run?.canary ?? git.canary ?? state.canary;
-    if (canary === null) throw new BugError(`Cannot observe "${key}": no spec of it was ever read`);
+    if (canary === null) throw unread(key, git.complaint);
     await this.#options.ensure(canary, signal);
     const askers: Askers = {
       cluster,
@@ -173,6 +173,11 @@ export class Observer {
     const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
     return this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
   }
+}
+
+/** A Canary that was wrong from the first is the user's mistake to mend: the next commit looks again. */
+function unread(key: string, complaint: string | null): InvalidSpecError {
+  return new InvalidSpecError(complaint ?? `Cannot look after "${key}": its Canary was never read from Git`);
 }
 
 function brokenSentence(complaints: readonly Complaint[]): string {
