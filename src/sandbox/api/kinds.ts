@@ -44,11 +44,18 @@ function builtInSchema(name: string): Schema {
 
 const metaSchema = compileSchema({ $ref: "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta" }, definitions, cache);
 
-/** Gives a CRD's schema the metadata that every object has. */
+const textSchema = compileSchema({ type: "string" });
+
+/** Gives a CRD's schema what every object has, whether the CRD names it (as most do) or leaves it out (as Istio's do). */
 function customSchema(source: Json): Schema {
   const compiled = compileSchema(source);
   if (compiled.shape.type !== "struct") return compiled;
-  const fields = new Map([...compiled.shape.fields, ["metadata", metaSchema] as const]);
+  const fields = new Map([
+    ["apiVersion", textSchema] as const,
+    ["kind", textSchema] as const,
+    ...compiled.shape.fields,
+    ["metadata", metaSchema] as const,
+  ]);
   return { ...compiled, shape: { ...compiled.shape, fields } };
 }
 
