@@ -29,6 +29,8 @@ export interface LoadEntry {
   readonly atMs: number;
   /** The version that answered; undefined where no application did. */
   readonly version: string | undefined;
+  /** The pod that answered; undefined where no application did. */
+  readonly pod?: string;
   /** HTTP status; 0 when there was no answer (refused, cut, timed out, or too many in flight). */
   readonly status: number;
   readonly ms: number;
@@ -128,7 +130,7 @@ async function sendOne(options: LoadOptions, client: Deno.HttpClient, jar: Cooki
     const answer = await fetch(options.url, { client, headers, redirect: "manual", signal: expired.signal });
     const body = await answer.text();
     jar?.store(answer.headers, clock.now());
-    return { atMs, version: versionIn(body), status: answer.status, ms: clock.monotonic() - startMs };
+    return { atMs, ...answererIn(body), status: answer.status, ms: clock.monotonic() - startMs };
   } catch (error) {
     // No answer is a result as well: it is what users would see.
     return { atMs, version: undefined, status: 0, ms: clock.monotonic() - startMs, lost: whyOf(error) };
@@ -143,11 +145,13 @@ function whyOf(error: unknown): string {
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
-function versionIn(body: string): string | undefined {
+function answererIn(body: string): Pick<LoadEntry, "version" | "pod"> {
   try {
-    return stringAt(JSON.parse(body), "version");
+    const answer: unknown = JSON.parse(body);
+    const pod = stringAt(answer, "pod");
+    return { version: stringAt(answer, "version"), ...(pod === undefined ? {} : { pod }) };
   } catch {
-    return undefined;
+    return { version: undefined };
   }
 }
 
