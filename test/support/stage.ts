@@ -13,6 +13,7 @@ import type { CanaryDetail, CommandAnswer } from "../../src/ports/agent.ts";
 import type { Cluster } from "../../src/ports/cluster.ts";
 import type { Http } from "../../src/ports/http.ts";
 import { type Load, type LoadOptions, startLoad } from "../../src/sandbox/load/load_generator.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { readSecret } from "../../src/shell/answers.ts";
 import type { Tables } from "../../src/shell/tables.ts";
 import type { Telling } from "../../src/shell/telling.ts";
@@ -56,7 +57,9 @@ export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
 }
 
 export interface TestStageOptions
-  extends Partial<Pick<StageOptions, "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox" | "prepare">> {
+  extends Partial<Pick<StageOptions, "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">> {
+  /** What happens in the cluster before the agent starts; what it returns is done before the sandbox ends. */
+  readonly prepare?: (sandbox: Sandbox) => Promise<Leave> | Leave;
   /** The repository's first commit; the demo's files unless told otherwise. */
   readonly files?: Readonly<Record<string, string>>;
   /** Replaces text in the demo's files: path to pairs of from and to. */
@@ -65,9 +68,11 @@ export interface TestStageOptions
   readonly initialised?: boolean | readonly string[];
 }
 
+type Leave = (() => Promise<void>) | void;
+
 export async function withStage(options: TestStageOptions, body: (stage: TestStage) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
-  const { files: given, change, initialised = true, ...rest } = options;
+  const { files: given, change, initialised = true, prepare, ...rest } = options;
   const files = { ...(given ?? await filesOf(DEMO_FILES)) };
   for (const [path, pairs] of Object.entries(change ?? {})) {
     for (const [from, to] of pairs) files[path] = (files[path] ?? "").replaceAll(from, to);
@@ -77,12 +82,17 @@ export async function withStage(options: TestStageOptions, body: (stage: TestSta
   const end = new AbortController();
   const loads: Load[] = [];
   let stage: Stage | undefined;
+  const leaving: (() => Promise<void>)[] = [];
   try {
     const set = await setStage({
       clock: machineClock,
       dir,
       files,
       token: { name: "robin", hash: `sha256:${"0".repeat(64)}` },
+      prepare: async (sandbox) => {
+        const leave = await prepare?.(sandbox);
+        if (typeof leave === "function") leaving.push(leave);
+      },
       telling: (clients) => remembering(announced, logged, { ...clients, signal: end.signal }),
       ...rest,
     });
@@ -129,6 +139,7 @@ export async function withStage(options: TestStageOptions, body: (stage: TestSta
   } finally {
     for (const load of loads) await load.stop();
     end.abort();
+    for (const leave of leaving) await leave();
     await stage?.close();
     await Deno.remove(dir, { recursive: true });
   }
