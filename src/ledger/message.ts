@@ -3,9 +3,9 @@
  * as trailers. Everything that comes from outside (reasons, names, images) stays within its line.
  */
 import { canaryKey } from "../core/canary.ts";
-import type { ClusterIdentity, Decision, Evidence } from "../core/decision.ts";
+import type { Approval, ClusterIdentity, Decision, Evidence } from "../core/decision.ts";
 import type { Release } from "../core/release.ts";
-import { oneLine, renderTrailers, type Trailer } from "./trailers.ts";
+import { oneLine, renderTrailers, type Trailer, type TrailerKey } from "./trailers.ts";
 
 const SUBJECT_LENGTH_MAX = 120;
 const BODY_LINE_LENGTH_MAX = 500;
@@ -96,10 +96,12 @@ function evidenceText({ name, outcome, value, message }: Evidence): string {
 }
 
 function trailersOf(decision: Decision, cluster: ClusterIdentity): readonly Trailer[] {
-  const approvals = decision.approvals.filter(({ verdict }) => verdict === "approved");
+  const said = (verdict: Approval["verdict"], key: TrailerKey) =>
+    decision.approvals.filter((approval) => approval.verdict === verdict)
+      .map(({ by, gate }): Trailer => ({ key, value: `${by} (${gate})` }));
   const images = [...new Set(decision.release.images.map(({ image }) => image))];
   return [
-    ...approvals.map(({ by, gate }): Trailer => ({ key: "Serin-Approved-By", value: `${by} (${gate})` })),
+    ...said("approved", "Serin-Approved-By"),
     { key: "Serin-Canary", value: canaryKey(decision.canary) },
     { key: "Serin-Cluster", value: cluster.name },
     { key: "Serin-Decision", value: decision.kind },
@@ -108,6 +110,7 @@ function trailersOf(decision: Decision, cluster: ClusterIdentity): readonly Trai
       value: value === null ? `${name} ${outcome}` : `${name} ${outcome} ${value}`,
     })),
     ...images.map((image): Trailer => ({ key: "Serin-Image", value: image })),
+    ...said("rejected", "Serin-Rejected-By"),
     { key: "Serin-Revision", value: decision.release.revision },
     { key: "Serin-Run", value: decision.id },
   ];

@@ -74,6 +74,7 @@ Serin-Cluster: eu
 Serin-Decision: promotion
 Serin-Evidence: latency passed 12.5
 Serin-Image: registry.example.com/shop:1.1.0
+Serin-Rejected-By: Bob (confirm-rollout)
 Serin-Revision: ${release.revision}
 Serin-Run: run-1/promotion
 `,

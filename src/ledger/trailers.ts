@@ -11,6 +11,7 @@ export const TRAILER_KEYS = [
   "Serin-Decision",
   "Serin-Evidence",
   "Serin-Image",
+  "Serin-Rejected-By",
   "Serin-Revision",
   "Serin-Run",
 ] as const;
