@@ -22,10 +22,10 @@ export type CommandResult =
 /** The gate that a canary waits at, or null. */
 export function waitsAtGate(state: State): Gate | null {
   const { run } = state;
-  if (run === null || state.waitsFor === null) return null;
+  if (run === null) return null;
   if (state.phase === "waiting") return "confirm-rollout";
   if (state.phase === "waiting-promotion") return "confirm-promotion";
-  if (state.phase !== "progressing") return null;
+  if (state.phase !== "progressing" || state.waitsFor === null) return null;
   const waiting = state.waitsFor.startsWith("Canary traffic increase");
   return waiting ? "confirm-traffic-increase" : null;
 }

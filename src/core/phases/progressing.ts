@@ -46,7 +46,9 @@ function trafficGate(turn: RunTurn): Step {
   const answer = seen.answers.hooks[gate];
   const opened = run.openGates.includes(gate);
   if (!hooked(turn, gate) || opened || answer?.type === "open") {
-    return advance(turn, "capacity", { openGates: run.openGates.filter((open) => open !== gate) });
+    const openGates = run.openGates.filter((open) => open !== gate);
+    const atLast = run.weight > 0 && run.nextWeight === run.weight;
+    return advance(turn, atLast ? "promotion-gate" : "capacity", { openGates });
   }
   if (answer === undefined) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
   const nextCheckAt = now + run.canary.analysis.intervalMs;
@@ -203,7 +205,8 @@ function passed(turn: RunTurn): Step {
   if (turn.state.phase === "waiting-promotion") return advance(turn, "promotion-gate");
   if (strategy.type === "weights") {
     const next = nextStep(turn);
-    if (next === null) return advance(counted, "promotion-gate");
+    // As in Flagger the gate is asked once more at the last weight: the promotion raises the share to all.
+    if (next === null) return advance(counted, "gate", { nextWeight: run.weight, nextMirror: false });
     const stage = run.mirror ? "capacity" : "gate";
     return advance(counted, stage, { nextWeight: next.weight, nextMirror: next.mirror });
   }
@@ -230,7 +233,8 @@ function promotionGate(turn: RunTurn): Step {
   const nextCheckAt = now + run.canary.analysis.intervalMs;
   const waiting = { ...run, nextCheckAt, stage: "check" as const };
   if (state.phase === "waiting-promotion") {
-    return { state: { ...state, run: waiting }, actions: [wakeAt(nextCheckAt)] };
+    const waitsFor = announcement.confirmPromotion();
+    return { state: { ...state, run: waiting, waitsFor }, actions: [wakeAt(nextCheckAt)] };
   }
   const told = announce(turn, "waiting", announcement.confirmPromotion(), {
     severity: "warn",
