@@ -193,7 +193,10 @@ function remembering(
   });
   return {
     async announce(canary, state, announcement) {
-      announced.push({ ...announcement, canary: canaryKey(canary.id), atMs: machineClock.now() });
+      // After a turn that failed half way it is told again under the same id; people hear it once.
+      if (!announced.some(({ id }) => id === announcement.id)) {
+        announced.push({ ...announcement, canary: canaryKey(canary.id), atMs: machineClock.now() });
+      }
       await announcer.announce(canary, state, announcement);
     },
     measured: () => {},
