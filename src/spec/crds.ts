@@ -8,7 +8,7 @@ import type { JsonObject } from "../core/kube_object.ts";
 import { openApiOf } from "../schema/open_api.ts";
 import type { ObjectSchema } from "../schema/schema.ts";
 import { type Api, canarySpecOf } from "./schema_canary.ts";
-import { alertProviderSpec, metricTemplateSpecOf } from "./schema_others.ts";
+import { alertProviderSpecOf, metricTemplateSpecOf } from "./schema_others.ts";
 import { canaryStatus } from "./schema_status.ts";
 
 interface Kind {
@@ -58,7 +58,7 @@ const KINDS: readonly Kind[] = [
     plural: "alertproviders",
     description: "A place to tell people about rollouts.",
     columns: [column("Type", ".spec.type", "string", false)],
-    spec: () => alertProviderSpec,
+    spec: alertProviderSpecOf,
     status: null,
   },
 ];

@@ -4,7 +4,7 @@ import type { Complaint } from "../core/catalogue.ts";
 import { stringAt } from "../core/kube_object.ts";
 import { complaintsAbout, sourceOf, type SpecDocument } from "./complaints.ts";
 import { apiOf, checkId, idOf, readSpec } from "./read_spec.ts";
-import { alertProviderSpec } from "./schema_others.ts";
+import { alertProviderSpecOf } from "./schema_others.ts";
 
 /** An alert provider, and what is wrong with it. */
 export interface ParsedAlertProvider {
@@ -18,7 +18,7 @@ export function parseAlertProvider(document: SpecDocument): ParsedAlertProvider 
   const complaints = complaintsAbout(document, null);
   checkId(document, complaints);
   const api = apiOf(document, complaints);
-  const spec = api === null ? undefined : readSpec(document, api, () => alertProviderSpec, complaints)?.spec;
+  const spec = api === null ? undefined : readSpec(document, api, alertProviderSpecOf, complaints)?.spec;
   const id = idOf(document.value);
   if (spec === undefined || id === null || complaints.hasErrors()) {
     return { provider: null, complaints: complaints.all };

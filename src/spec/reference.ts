@@ -6,7 +6,7 @@
 import { markdownOf } from "../schema/markdown.ts";
 import { additionsOf } from "./annotations.ts";
 import { canarySpecOf } from "./schema_canary.ts";
-import { alertProviderSpec, metricTemplateSpecOf } from "./schema_others.ts";
+import { alertProviderSpecOf, metricTemplateSpecOf } from "./schema_others.ts";
 
 /** The text of `docs/canary.md`. */
 export function specReference(): string {
@@ -27,7 +27,7 @@ export function specReference(): string {
     "",
     markdownOf(canary, { root: "Canary.spec", level: 2 }),
     markdownOf(metricTemplateSpecOf("serin.dev/v1"), { root: "MetricTemplate.spec", level: 2 }),
-    markdownOf(alertProviderSpec, { root: "AlertProvider.spec", level: 2 }),
+    markdownOf(alertProviderSpecOf("serin.dev/v1"), { root: "AlertProvider.spec", level: 2 }),
   ].join("\n");
 }
 

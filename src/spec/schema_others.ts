@@ -36,7 +36,10 @@ export const FLAGGER_METRIC_PROVIDERS = [
 export const SERIN_METRIC_PROVIDERS = ["web", "kubernetes"] as const;
 
 /** Every value that Flagger's CRD allows for an AlertProvider's `type`. */
-export const ALERT_TYPES = ["slack", "msteams", "discord", "rocket", "gchat"] as const;
+export const FLAGGER_ALERT_TYPES = ["slack", "msteams", "discord", "rocket", "gchat"] as const;
+
+/** Also plain JSON, for receivers of one's own: `serin.dev` alone has it. */
+export const ALERT_TYPES = [...FLAGGER_ALERT_TYPES, "webhook"] as const;
 
 const secretRef = object({ name: required(dnsName, "Name of the Secret, in the object's own namespace.") });
 
@@ -73,18 +76,27 @@ export function metricTemplateSpecOf(api: Api): ObjectSchema {
   return api === "serin.dev/v1" ? serinTemplate : flaggerTemplate;
 }
 
-/** The same for both groups. */
-export const alertProviderSpec: ObjectSchema = object({
-  type: required(oneOf(...ALERT_TYPES), "Kind of the place."),
-  channel: field(text, "Channel to write to.", { default: "general" }),
-  username: field(text, "Name to write under.", { default: "flagger" }),
-  address: field(httpUrl, "URL of the webhook."),
-  proxy: field(httpUrl, "Proxy to use."),
-  secretRef: field(secretRef, "The Secret whose key `address` holds the URL."),
-}, {
-  rules: [{
-    type: "one-of",
-    sets: [["type", "address"], ["type", "secretRef"]],
-    fix: 'Give exactly one of "address" and "secretRef"',
-  }],
-});
+function providerSpec(types: readonly string[]): ObjectSchema {
+  return object({
+    type: required(oneOf(...types), "Kind of the place."),
+    channel: field(text, "Channel to write to.", { default: "general" }),
+    username: field(text, "Name to write under.", { default: "flagger" }),
+    address: field(httpUrl, "URL of the webhook."),
+    proxy: field(httpUrl, "Proxy to use."),
+    secretRef: field(secretRef, "The Secret whose key `address` holds the URL."),
+  }, {
+    rules: [{
+      type: "one-of",
+      sets: [["type", "address"], ["type", "secretRef"]],
+      fix: 'Give exactly one of "address" and "secretRef"',
+    }],
+  });
+}
+
+const serinProvider = providerSpec(ALERT_TYPES);
+const flaggerProvider = providerSpec(FLAGGER_ALERT_TYPES);
+
+/** The spec's schema for one API. */
+export function alertProviderSpecOf(api: Api): ObjectSchema {
+  return api === "serin.dev/v1" ? serinProvider : flaggerProvider;
+}
