@@ -7,6 +7,7 @@ import {
   type Json,
   type JsonObject,
   type KubeObject,
+  listAt,
   type ObjectRef,
   refOf,
   stringAt,
@@ -30,6 +31,9 @@ export interface OpenClusterOptions {
   /** Of single requests; 15 s unless told otherwise. */
   readonly requestTimeoutMs?: number;
 }
+
+const LIST_LIMIT = 500;
+const LIST_PAGES_MAX = 40;
 
 /** A `Cluster` with a life: it holds connections and watches until it is closed. */
 export interface OpenCluster extends Cluster {
@@ -100,6 +104,35 @@ class KubeCluster implements OpenCluster {
       if (error instanceof NotFoundError) return undefined;
       throw error;
     }
+  }
+
+  async list(scope: WatchScope, signal?: AbortSignal): Promise<readonly KubeObject[]> {
+    const { apiVersion, kind, namespace, labelSelector } = scope;
+    const served = await this.#discovery.find(apiVersion, kind, signal);
+    const found: KubeObject[] = [];
+    for (let next = "", pages = 0; pages === 0 || next !== "";) {
+      pages += 1;
+      if (pages > LIST_PAGES_MAX) {
+        throw new UnavailableError(`Cannot list ${served.resource}: more than ${LIST_PAGES_MAX} pages`);
+      }
+      const page = await this.#client.send({
+        verb: "list",
+        resource: served.resource,
+        path: collectionPath(served, namespace),
+        query: {
+          limit: String(LIST_LIMIT),
+          ...(labelSelector === undefined ? {} : { labelSelector }),
+          ...(next === "" ? {} : { continue: next }),
+        },
+        signal,
+      });
+      for (const item of listAt(page, "items")) {
+        const object = parseObject(item, served);
+        if (object !== undefined) found.push(object);
+      }
+      next = stringAt(page, "metadata", "continue") ?? "";
+    }
+    return found;
   }
 
   async create(object: KubeObject, options: WriteOptions = {}): Promise<KubeObject> {

@@ -34,6 +34,8 @@ export interface Cluster {
   all(apiVersion: string, kind: string, namespace?: string): readonly KubeObject[];
   /** A GET that goes to the server; undefined on 404. */
   live(ref: ObjectRef, signal?: AbortSignal): Promise<KubeObject | undefined>;
+  /** A LIST that goes to the server, for what is needed too seldom to be watched; none where the kind is not served. */
+  list(scope: WatchScope, signal?: AbortSignal): Promise<readonly KubeObject[]>;
   /** POST; ConflictError when it exists. */
   create(object: KubeObject, options?: WriteOptions): Promise<KubeObject>;
   /** Server-side apply. Returns the object as stored; the cache is updated with it at once. */

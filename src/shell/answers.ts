@@ -18,6 +18,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Http } from "../ports/http.ts";
 import type { Measurement, MetricLabels, PlannedQuery } from "../ports/metrics.ts";
+import { observedDigests } from "./digests.ts";
 import { choose, refsOf } from "./facts.ts";
 import { secretCopies } from "./secrets.ts";
 import type { Tables } from "./tables.ts";
@@ -77,7 +78,7 @@ async function compare(askers: Askers, canary: Canary, release: Release, signal:
     templateDigest: live === undefined ? "" : digestOf(at(live, "spec", "template") ?? null),
     primary: parts.workload,
     configs: parts.configs.filter((config) => config.kind !== "Secret"),
-    digests: {},
+    digests: live === undefined ? {} : await observedDigests(cluster, live, signal),
   };
 }
 

@@ -15,7 +15,8 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
-import { choose, clusterFacts, engineOf, refsOf } from "./facts.ts";
+import { choose, clusterFacts, engineOf, type Refs, refsOf } from "./facts.ts";
+import { lostPolicies, podLabelsOf } from "./policies.ts";
 import { preflight } from "./preflight.ts";
 import { Removals } from "./removals.ts";
 import type { Tables } from "./tables.ts";
@@ -31,6 +32,8 @@ export interface Branch {
   /** Why decisions cannot be pushed, asked of the server; null when they can. */
   readonly cannotPush: () => string | null;
 }
+
+const POLICIES_MS = 30_000;
 
 export interface ObserverOptions {
   readonly clock: Clock;
@@ -61,6 +64,7 @@ export interface ObserveTurn {
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #removals = new Removals();
+  readonly #policies = new Map<string, { readonly lost: string | null; readonly at: number }>();
   /** Ids of decisions that were taken back before they landed. */
   readonly #withdrawn = new Set<string>();
 
@@ -128,12 +132,25 @@ export class Observer {
         candidate: git.candidate,
         identity,
         defaultEngine,
-        blocked,
+        blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
       }),
       answers,
       decision: this.#decisionOutcome(key, id, state),
       promotionDeadlineMs: this.#options.promotionDeadlineMs,
     };
+  }
+
+  /** Before the first start only, and asked of the server at most twice a minute. */
+  async #lostPolicies(turn: ObserveTurn, canary: Canary, refs: Refs): Promise<string | null> {
+    const { cluster, tables, clock } = this.#options;
+    const live = cluster.get(refs.targetRef);
+    if (turn.state.phase !== "new" || live === undefined) return null;
+    const known = this.#policies.get(turn.key);
+    if (known !== undefined && clock.monotonic() - known.at < POLICIES_MS) return known.lost;
+    const pods = podLabelsOf(live, tables.selector(live));
+    const lost = await lostPolicies(cluster, { canary, refs, pods }, turn.signal);
+    this.#policies.set(turn.key, { lost, at: clock.monotonic() });
+    return lost;
   }
 
   /** A commit counts once the source shows it, so that no turn decides on a tip from before it. */

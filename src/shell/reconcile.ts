@@ -1,5 +1,5 @@
 /** One turn for one canary: load, observe, step, save, perform. The clock is read once. */
-import type { Action } from "../core/action.ts";
+import { type Action, isOnce } from "../core/action.ts";
 import type { CanaryId } from "../core/canary.ts";
 import { applyCommand, type Command, type CommandResult } from "../core/command.ts";
 import { NO_ANSWERS, type Observation } from "../core/observation.ts";
@@ -52,16 +52,23 @@ function onlyAgain(actions: readonly Action[], now: number): boolean {
   return actions.length > 0 && actions.every((action) => action.type === "wake" && action.at <= now);
 }
 
-/** Saves, then acts. A replica that does not lead any more does neither. */
+/**
+ * Saves, then acts. A replica that does not lead any more does neither. What is to be told is saved too, and what an
+ * earlier turn owed is told first.
+ */
 async function act(
   parts: TurnParts,
   turn: { readonly next: Step; readonly seen: Observation },
   signal: AbortSignal,
 ): Promise<void> {
   if (!parts.mayAct()) return;
-  await parts.store.save(turn.next.state, signal);
+  const { state, actions } = turn.next;
+  const owed = state.outbox;
+  const saved = { ...state, outbox: [...owed, ...actions.filter(isOnce)] };
+  await parts.store.save(saved, signal);
   if (!parts.mayAct()) return;
-  await parts.perform(turn.next.state, turn.seen, turn.next.actions, signal);
+  await parts.perform(saved, turn.seen, [...owed, ...actions], signal);
+  await parts.store.save({ ...saved, outbox: [] }, signal);
 }
 
 /** A person's command: decided, saved at once, then done. Runs in the canary's own turn, never beside one. */

@@ -106,10 +106,23 @@ export function stateRef(id: CanaryId): ObjectRef {
   return { apiVersion: "v1", kind: "ConfigMap", namespace: id.namespace, name: `serin-${id.name}` };
 }
 
-/** The state less what a crash may lose: timers, stages within a phase, words. */
+/**
+ * The state less what a crash may lose: timers, stages within a phase, words. What is owed to people counts at rest,
+ * where no later save would clear it and each restart would tell it again.
+ */
 function hardPart(state: State): string {
-  const { waitsFor: _waitsFor, stalled: _stalled, told: _told, lastTrafficAt: _last, epoch: _epoch, run, ...rest } =
-    state;
+  const {
+    waitsFor: _waits,
+    stalled: _stalled,
+    told: _told,
+    lastTrafficAt: _last,
+    epoch: _epoch,
+    outbox,
+    run,
+    ...more
+  } = state;
+  const rests = state.phase === "idle" || state.phase === "released";
+  const rest = { ...more, owes: rests && outbox.length > 0 };
   if (run === null) return canonicalJson(rest);
   const {
     stage: _stage,
