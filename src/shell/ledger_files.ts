@@ -45,6 +45,11 @@ export class LedgerFiles {
     return null;
   }
 
+  /** Keys of the canaries that have a file here. */
+  keys(): readonly string[] {
+    return [...this.#locks.keys(), ...this.#statuses.keys()];
+  }
+
   lock(id: CanaryId): FileView<LockFile> {
     return this.#locks.get(canaryKey(id)) ?? ABSENT;
   }

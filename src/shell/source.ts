@@ -158,9 +158,11 @@ class GitSource implements RunningSource {
   /** Everything is read before anything is changed, so that a failure in between leaves the last good commit. */
   async #apply(snapshot: Snapshot, signal: AbortSignal | undefined): Promise<Catalogue> {
     const before = this.#view.catalogue;
+    const wasFresh = this.#view.state === "fresh";
     const fetchedAt = this.#options.clock.now();
     if (before !== null && this.#snapshot?.commit === snapshot.commit) {
       this.#view = { ...this.#view, state: "fresh", problem: null, fetchedAt };
+      if (!wasFresh) this.#tell([...before.entries.keys(), ...this.#ledger.keys()]);
       return before;
     }
     const changes = await this.#changes(snapshot);
@@ -184,11 +186,18 @@ class GitSource implements RunningSource {
     const allBlobs = async () => new Set((await snapshot.files()).map(({ oid }) => oid));
     await this.#presence.follow(catalogue, files, allBlobs);
     for (const key of changedEntries(before, catalogue)) keys.add(key);
+    // What waits for a fresh answer goes on, whatever the commits in between changed.
+    if (!wasFresh) { for (const key of [...catalogue.entries.keys(), ...this.#ledger.keys()]) keys.add(key); }
     this.#snapshot = snapshot;
     this.#files = files;
     this.#view = { state: "fresh", problem: null, commit: snapshot.commit, catalogue, fetchedAt };
-    if (keys.size > 0) { for (const listener of this.#listeners) listener([...keys].sort()); }
+    this.#tell([...keys]);
     return catalogue;
+  }
+
+  #tell(keys: readonly string[]): void {
+    const sorted = [...new Set(keys)].sort();
+    if (sorted.length > 0) { for (const listener of this.#listeners) listener(sorted); }
   }
 
   /** Watched files and files of the ledger that differ from what was read last. */
