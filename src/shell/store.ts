@@ -7,7 +7,7 @@ import { canonicalJson } from "../core/digest.ts";
 import { type KubeObject, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
 import { newState, type State, STATE_VERSION } from "../core/state.ts";
-import { BugError, InvalidSpecError } from "../errors.ts";
+import { ConflictError, InvalidSpecError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
 
 /** A ConfigMap holds 1 MiB; beyond this the state is stored compressed. */
@@ -46,8 +46,15 @@ export function createStateStore(options: {
 
   async function load(id: CanaryId, now: number): Promise<State> {
     const remembered = held.get(canaryKey(id));
-    if (remembered !== undefined) return remembered.state;
     const live = cluster.get(stateRef(id));
+    // Our own writes are in the cache at once, so what differs there was written or deleted by someone else.
+    if (remembered !== undefined && remembered.resourceVersion === (live?.metadata.resourceVersion ?? null)) {
+      return remembered.state;
+    }
+    if (remembered !== undefined && live === undefined) {
+      held.set(canaryKey(id), { ...remembered, saved: "", resourceVersion: null });
+      return remembered.state;
+    }
     const state = live === undefined ? newState(id, now) : await decode(live, id);
     held.set(canaryKey(id), {
       state,
@@ -60,7 +67,10 @@ export function createStateStore(options: {
   async function save(state: State, signal?: AbortSignal): Promise<void> {
     const key = canaryKey(state.id);
     const before = held.get(key);
-    if (before === undefined) throw new BugError(`Cannot save the state of "${key}": it was not loaded first`);
+    // A new leadership drops what was remembered, also in the middle of a turn: that turn decides again.
+    if (before === undefined) {
+      throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
+    }
     const hard = hardPart(state);
     if (hard === before.saved) {
       held.set(key, { ...before, state });
