@@ -54,7 +54,7 @@ function onlyAgain(actions: readonly Action[], now: number): boolean {
 
 /**
  * Saves, then acts. A replica that does not lead any more does neither. What is to be told is saved too, and what an
- * earlier turn owed is told first.
+ * earlier turn owed is told along with it.
  */
 async function act(
   parts: TurnParts,
@@ -63,12 +63,20 @@ async function act(
 ): Promise<void> {
   if (!parts.mayAct()) return;
   const { state, actions } = turn.next;
-  const owed = state.outbox;
+  const owed = state.outbox.filter((action) => !actions.some((other) => isSame(action, other)));
   const saved = { ...state, outbox: [...owed, ...actions.filter(isOnce)] };
   await parts.store.save(saved, signal);
   if (!parts.mayAct()) return;
-  await parts.perform(saved, turn.seen, [...owed, ...actions], signal);
+  // What is owed comes before what is told now, and after the writes that make it true.
+  const first = actions.findIndex(isOnce);
+  const [before, rest] = first < 0 ? [actions, []] : [actions.slice(0, first), actions.slice(first)];
+  await parts.perform(saved, turn.seen, [...before, ...owed, ...rest], signal);
   await parts.store.save({ ...saved, outbox: [] }, signal);
+}
+
+function isSame(a: Action, b: Action): boolean {
+  if (a.type === "announce") return b.type === "announce" && a.announcement.id === b.announcement.id;
+  return a.type === "call-hooks" && b.type === "call-hooks" && a.hooks === b.hooks && a.phase === b.phase;
 }
 
 /** A person's command: decided, saved at once, then done. Runs in the canary's own turn, never beside one. */
