@@ -5,7 +5,10 @@
  * ports, env) are matched by it, other lists by position and length.
  */
 export function isSubset(want: unknown, live: unknown): boolean {
-  if (Array.isArray(want)) return Array.isArray(live) && listIsSubset(want, live);
+  // Servers leave empty lists out.
+  if (Array.isArray(want)) {
+    return Array.isArray(live) ? listIsSubset(want, live) : want.length === 0 && live === undefined;
+  }
   if (typeof want === "object" && want !== null) {
     if (typeof live !== "object" || live === null) return Object.keys(want).length === 0;
     const there = live as Record<string, unknown>;

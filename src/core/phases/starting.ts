@@ -95,8 +95,13 @@ function compare(turn: RunTurn): Step {
   if (answer.difference !== null) {
     const nextCheckAt = now + run.canary.analysis.intervalMs;
     const what = `What runs is not what would be promoted: ${answer.difference}`;
-    const step = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions: [wakeAt(nextCheckAt)] });
-    return { state: { ...step.state, run: { ...run, nextCheckAt } }, actions: step.actions };
+    // Where the agent applies, somebody changed the target by hand: Git's words are applied again, and looked at anew.
+    const { engineApplies } = seen.cluster;
+    const again: readonly Action[] = engineApplies ? [{ type: "apply-target", release: run.release }] : [];
+    const actions = [...again, wakeAt(nextCheckAt)];
+    const step = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions });
+    const stage: Stage = engineApplies ? "scaling" : run.stage;
+    return { state: { ...step.state, run: { ...run, stage, stageSince: now, nextCheckAt } }, actions: step.actions };
   }
   return advance(turn, "pre-rollout", {
     templateDigest: answer.templateDigest,
