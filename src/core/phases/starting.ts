@@ -65,6 +65,9 @@ function firstReplicas(turn: RunTurn): number {
 function scaleUp(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const { target } = seen.cluster;
+  if (!target.exists && seen.cluster.engineApplies) {
+    return keep(turn, {}, [{ type: "apply-target", release: run.release }], { waitsFor: "Applies the target again." });
+  }
   if (!target.exists) {
     return waitAndTell(turn, "stalled", `The target "${run.canary.target.name}" is not in the cluster.`, {
       severity: "warn",
