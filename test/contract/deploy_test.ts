@@ -85,8 +85,9 @@ Deno.test("an installation for some namespaces has no cluster-wide right but to 
   ok(!may("GET", "/api/v1/namespaces/shop"));
   ok(!may("GET", "/apis/apps/v1/deployments"), "all namespaces at once");
   ok(!may("GET", "/apis/apps/v1/namespaces/other/deployments"));
-  ok(!may("GET", "/api/v1/namespaces/shop/secrets"), "Secrets are never listed");
-  ok(!may("DELETE", "/api/v1/namespaces/shop/secrets/login"));
+  ok(may("GET", "/api/v1/namespaces/shop/secrets/login"));
+  ok(!may("GET", "/api/v1/secrets"), "Secrets of all namespaces at once");
+  ok(!may("PUT", "/api/v1/namespaces/shop/secrets/login"));
 });
 
 /** Plurals of engine objects. */

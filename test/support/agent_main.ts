@@ -1,45 +1,30 @@
 /**
- * The agent as a process of its own, for tests of its permissions: as `serin run` in a pod, but that the folder of the
- * service account is an argument, since a test cannot write to the one that Kubernetes mounts.
+ * The program as a process of its own, for tests of its permissions: `serin run` as in a pod, but that the folder of the
+ * service account lies elsewhere, since a test cannot write to the one that Kubernetes mounts.
  *
- *     agent_main.ts run --config=<file> --service-account=<folder>
+ *     agent_main.ts <folder of the service account> run --config=<file>
  */
 import { machineClock } from "../../adapters/platform/clock.ts";
-import { inClusterEndpoint } from "../../adapters/platform/kube/config.ts";
-import { configSchema } from "../../src/config/config_schema.ts";
-import { loadConfig } from "../../src/config/load_config.ts";
-import { parseFlags } from "../../src/config/parse_flags.ts";
-import { startProgram } from "../../src/program.ts";
-import { sentence } from "../../src/shell/views.ts";
+import { SERVICE_ACCOUNT_DIRECTORY } from "../../adapters/platform/kube/config.ts";
+import { runCli } from "../../src/cli/cli.ts";
+import { machineIo } from "../../src/cli/machine_io.ts";
+import { capabilitiesOf } from "../../src/compose.ts";
+import { run } from "../../src/run.ts";
 import { VERSION } from "../../src/version.ts";
 
-const OWN_FLAGS = ["config", "service-account"];
-
-async function main(): Promise<void> {
-  const { flags } = parseFlags(Deno.args, configSchema, OWN_FLAGS);
-  const file = flags.get("config") ?? "/etc/serin/serin.yaml";
-  const fields = new Map([...flags].filter(([name]) => !OWN_FLAGS.includes(name)));
-  const text = await Deno.readTextFile(file);
-  const { config, complaints } = loadConfig({ text, file, flags: fields, env: Deno.env.toObject() });
-  if (config === null) throw new Error(complaints.map(sentence).join("\n"));
-  const directory = flags.get("service-account");
-  const endpoint = await inClusterEndpoint({
-    clock: machineClock,
-    ...(directory === undefined ? {} : { directory }),
+if (import.meta.main) {
+  const [folder = "", ...args] = Deno.args;
+  const readTextFile = Deno.readTextFile;
+  Object.defineProperty(Deno, "readTextFile", {
+    value: (path: string | URL, options?: Deno.ReadFileOptions) =>
+      readTextFile(String(path).replace(SERVICE_ACCOUNT_DIRECTORY, folder), options),
   });
-  const program = await startProgram({
-    config,
-    clock: machineClock,
-    endpoint,
-    identity: Deno.env.get("POD_NAME") ?? "serin",
+  const status = await runCli(args, machineIo(machineClock), {
     version: VERSION,
-    readText: (path) => Deno.readTextFile(path),
-    write: (line) => void Deno.stdout.writeSync(new TextEncoder().encode(line)),
+    run,
+    demo: { summary: "Not for tests", run: () => Promise.resolve(2) },
+    capabilities: () =>
+      capabilitiesOf({ provider: "istio", metricsServer: "http://prometheus:9090", profiles: new Map() }),
   });
-  Deno.addSignalListener("SIGTERM", () => {
-    program.stop().then(() => Deno.exit(0), () => Deno.exit(1));
-  });
-  await program.finished;
+  Deno.exit(status);
 }
-
-if (import.meta.main) await main();

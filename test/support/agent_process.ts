@@ -53,9 +53,9 @@ export function startAgentProcess(flags: readonly string[], places: Places): Age
     args: [
       ...flags,
       "test/support/agent_main.ts",
+      places.serviceAccountFolder,
       "run",
       `--config=${places.configFolder}/serin.yaml`,
-      `--service-account=${places.serviceAccountFolder}`,
     ],
     cwd: ROOT,
     env: {

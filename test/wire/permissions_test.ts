@@ -33,9 +33,17 @@ const NOT_USED_HERE: Readonly<Record<string, string>> = {
   "get httproutes.gateway.networking.k8s.io": "read again after a write conflict",
   "get virtualservices.networking.istio.io": "read again after a write conflict",
   "get destinationrules.networking.istio.io": "read again after a write conflict",
+  "list networkpolicies.networking.k8s.io": "looked for before a first start; the sandbox does not serve them",
+  "list sidecars.networking.istio.io": "looked for before a first start; the sandbox does not serve them",
+  "list authorizationpolicies.security.istio.io": "looked for before a first start; the sandbox does not serve them",
+  "list peerauthentications.security.istio.io": "looked for before a first start; the sandbox does not serve them",
+  "list requestauthentications.security.istio.io": "looked for before a first start; the sandbox does not serve them",
   "list canaries.flagger.app": "used for Flagger's Canaries, in a test of their own",
   "watch canaries.flagger.app": "used for Flagger's Canaries, in a test of their own",
 };
+
+/** Asked in vain, and gone on without, where deploy/rbac/secrets_copy.yaml is not installed. */
+const OPTIONAL = `list secrets ${CANARY.namespace}/*`;
 
 async function grantsOf(...files: readonly string[]): Promise<readonly Grant[]> {
   const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(`rbac/${file}.yaml`, DEPLOY))));
@@ -317,7 +325,7 @@ Deno.test("a hand-back needs no more than the rights that are documented", async
   await withCast({ grants, change, settings: "secrets: { copy: false }" }, async (cast) => {
     await committed(cast, "Initialise demo/podinfo at podinfo:6.0.0");
     await handBack(cast);
-    deepStrictEqual(cast.gate.refused, []);
+    deepStrictEqual(cast.gate.refused.filter((refused) => refused !== OPTIONAL), []);
   });
 });
 
@@ -343,7 +351,7 @@ Deno.test("Flagger's Canaries on Istio need the rights of their files, and no ot
   await withCast({ grants: [...base, ...grants], change, settings }, async (cast) => {
     await committed(cast, "Initialise demo/podinfo at podinfo:6.0.0");
     await removeAll(cast);
-    deepStrictEqual(cast.gate.refused, []);
+    deepStrictEqual(cast.gate.refused.filter((refused) => refused !== OPTIONAL), []);
     deepStrictEqual(idle(grants, cast.gate.used), []);
     ok([...cast.gate.used].some((right) => right.endsWith("watch canaries.flagger.app")));
   });
