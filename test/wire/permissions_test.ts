@@ -88,8 +88,7 @@ async function withCast(options: CastOptions, body: (cast: Cast) => Promise<void
     for (const object of objects) sandbox.api.store.create(object);
     const files: Record<string, string> = { ...await filesOf(DEMO_FILES) };
     options.change?.(files);
-    const { [CANARY_FILE]: canary = "", ...first } = files;
-    await sandbox.git.createRepository(REPOSITORY, first);
+    await sandbox.git.createRepository(REPOSITORY, files);
     await mount(dir, authority, configText(sandbox, `${dir}/etc`, options.settings ?? ""));
     const host = (url: string): string => new URL(url).host;
     const gitUrl = sandbox.git.urlOf(REPOSITORY);
@@ -105,12 +104,6 @@ async function withCast(options: CastOptions, body: (cast: Cast) => Promise<void
     agent = running;
     const withUser = gitUrl.replace("://", `://${GIT.username}:${GIT.password}@`);
     const clone = await cloneRepository(withUser, `${dir}/clone`);
-    // FIXME: a turn that is on its way when leadership comes stops its canary for good ("it was not loaded first"), so
-    // the Canary is not declared before that.
-    await until("the agent leads", () => running.lines.some((line) => line.includes('"event":"leading"')));
-    await Deno.writeTextFile(`${clone.dir}/${CANARY_FILE}`, canary);
-    await clone.git("add", ".");
-    await commit(clone, "Add the canary");
     const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
       const headers = { authorization: `Bearer ${API_TOKEN}`, "content-type": "application/json" };
       return await fetch(`http://127.0.0.1:${portOf(running)}${path}`, { ...init, headers });
