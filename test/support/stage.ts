@@ -57,7 +57,7 @@ export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
 }
 
 export interface TestStageOptions
-  extends Partial<Pick<StageOptions, "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">> {
+  extends Partial<Pick<StageOptions, "clock" | "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">> {
   /** What happens in the cluster before the agent starts; what it returns is done before the sandbox ends. */
   readonly prepare?: (sandbox: Sandbox) => Promise<Leave> | Leave;
   /** The repository's first commit; the demo's files unless told otherwise. */
