@@ -51,7 +51,7 @@ interface Rule {
 }
 
 const PACKAGES =
-  "(?:yaml|hono(?:/.*)?|prom-client|isomorphic-git|@kubernetes/client-node|@lezer/.*|@prometheus-io/.*|node:.*)";
+  "(?:yaml|hono(?:/.*)?|prom-client(?:/.*)?|isomorphic-git|@kubernetes/client-node|@lezer/.*|@prometheus-io/.*|node:.*)";
 
 const RULES: readonly Rule[] = [
   { who: /^src\/core\//, may: /^src\/core\/|^node:crypto$/, why: "the core is pure" },

@@ -2,7 +2,7 @@
  * Gauges that say where each canary is, written anew from the list of canaries at each scrape, so that they can be
  * neither stale nor left over; and the counters and values that stand beside them.
  */
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "./prom_client.ts";
 import { type CanaryId, canaryKey, type Strategy } from "../core/canary.ts";
 import type { Phase } from "../core/state.ts";
 import { type FlaggerMetrics, registerFlaggerMetrics } from "./flagger_metrics.ts";

@@ -2,7 +2,7 @@
  * Flagger's series under Flagger's names, so that dashboards and alerts made for it go on working. As there, `name` and
  * `workload` are the target's name, not the Canary's.
  */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "./prom_client.ts";
 import { type CanaryId, canaryKey, type Strategy } from "../core/canary.ts";
 import { type CanaryReading, type RolloutEnd, targetNameOf } from "./canary_metrics.ts";
 import { OwnedSeries } from "./series.ts";

@@ -1,5 +1,5 @@
 /** The registry behind `/metrics`: the agent's own series, its process, and Flagger's names when they are asked for. */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "./prom_client.ts";
 import type { CanaryId } from "../core/canary.ts";
 import { type CanaryMetrics, registerCanaryMetrics } from "./canary_metrics.ts";
 import type { LoopLag, ProcessReadings } from "./process.ts";

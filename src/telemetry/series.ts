@@ -2,7 +2,7 @@
  * Series that belong to one canary, so that they go when it goes: prom-client keeps a labelled series for ever, and a
  * gauge of a canary that was removed weeks ago is a lie.
  */
-import type { Counter, Gauge, Histogram } from "prom-client";
+import type { Counter, Gauge, Histogram } from "./prom_client.ts";
 
 type Labelled = Pick<Counter | Gauge | Histogram, "remove">;
 

@@ -1,8 +1,8 @@
 /**
  * The only file that imports isomorphic-git. It writes commits (and later tags and signatures), where the library does the
- * header rules well; transport, packs and trees are ours, because the library rewrites names that are not UTF-8.
+ * header rules well; transport, packs and trees are ours, because the library rewrites names that are not UTF-8. It is
+ * loaded with the first commit: an agent that only reads, or has just started, does without.
  */
-import { writeCommit } from "isomorphic-git";
 import type { CommitDraft, Oid } from "../../../src/ports/git.ts";
 import { GIT_FOLDER, objectFs } from "./obj_fs.ts";
 import type { Overlay } from "./object_store.ts";
@@ -11,7 +11,7 @@ import type { Overlay } from "./object_store.ts";
  * Writes a commit into `objects` and returns its id, which depends on nothing but the arguments. Author and committer are
  * the same, in UTC, with whole seconds; the message ends in one newline.
  */
-export function commitTree(
+export async function commitTree(
   objects: Overlay,
   draft: CommitDraft,
   links: { tree: Oid; parents: readonly Oid[] },
@@ -23,7 +23,8 @@ export function commitTree(
     timezoneOffset: 0,
   };
   const message = draft.message.replaceAll("\0", "");
-  return writeCommit({
+  const { writeCommit } = await import("isomorphic-git");
+  return await writeCommit({
     fs: objectFs(objects),
     gitdir: GIT_FOLDER,
     commit: { message, tree: links.tree, parent: [...links.parents], author: person, committer: person },
