@@ -240,7 +240,14 @@ function openBranch(source: SourceConfig, shared: Shared): Made {
   });
   const right = new PushRight(remote, clock);
   return {
-    branch: { source: follower, ledger, url: source.url, branch: source.branch, cannotPush: () => right.problem },
+    branch: {
+      source: follower,
+      ledger,
+      url: source.url,
+      branch: source.branch,
+      cannotPush: () => right.problem,
+      onPushRight: (listener) => right.onChange(listener),
+    },
     source: follower,
     ledger,
     right,

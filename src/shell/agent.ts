@@ -88,7 +88,8 @@ export class ServingAgent implements Agent {
     });
     this.#hooks = new HookRunner({ http: options.http, gate: tables.gate, log: options.telling.log });
     cluster.onChange((ref) => this.#wake(this.#watching.canariesOf(ref)));
-    for (const { source, ledger } of options.branches) {
+    for (const { source, ledger, onPushRight } of options.branches) {
+      onPushRight?.(() => this.#wake([...this.#ids.keys()]));
       source.onChange((keys) => this.#sourceChanged(source, keys));
       ledger.onOutcome((decision, outcome) => this.#outcome(source, canaryKey(decision.canary), outcome));
     }

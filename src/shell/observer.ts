@@ -31,6 +31,8 @@ export interface Branch {
   readonly branch: string;
   /** Why decisions cannot be pushed, asked of the server; null when they can. */
   readonly cannotPush: () => string | null;
+  /** Calls back when that answer has changed. */
+  readonly onPushRight?: (listener: () => void) => void;
 }
 
 const POLICIES_MS = 30_000;

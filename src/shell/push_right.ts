@@ -8,6 +8,7 @@ export class PushRight {
   readonly #remote: GitRemote;
   readonly #clock: Clock;
   #problem: string | null = null;
+  #listener: () => void = () => {};
 
   constructor(remote: GitRemote, clock: Clock) {
     this.#remote = remote;
@@ -19,10 +20,17 @@ export class PushRight {
     return this.#problem;
   }
 
+  /** Calls back when the answer has changed, so that whoever was held up by it looks again. */
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
+        const before = this.#problem;
         this.#problem = await this.#remote.cannotPush(signal) ?? null;
+        if (this.#problem !== before) this.#listener();
         if (this.#problem === null) return;
       } catch (error) {
         // No answer says nothing about the right; the source shows the outage.
