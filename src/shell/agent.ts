@@ -16,6 +16,7 @@ import type { Http } from "../ports/http.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
+import { fencedCluster } from "./fenced_cluster.ts";
 import { HookRunner } from "./hooks.ts";
 import { type Branch, Observer } from "./observer.ts";
 import { perform } from "./perform.ts";
@@ -350,7 +351,8 @@ export class ServingAgent implements Agent {
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
-    const { cluster, tables, telling, clock, defaultEngine } = this.#options;
+    const { tables, telling, clock, defaultEngine } = this.#options;
+    const cluster = fencedCluster(this.#options.cluster, () => this.#mayWrite());
     const { state, actions, signal } = turn;
     const canary = state.run?.canary ?? state.canary;
     const branch = this.#observer.branchOf(key);
