@@ -27,7 +27,8 @@ export interface TurnParts {
 export async function reconcile(parts: TurnParts, id: CanaryId, signal: AbortSignal): Promise<void> {
   const now = parts.clock.now();
   const state = await parts.store.load(id, now);
-  const asked = questions(state, now);
+  // Hooks may have effects, and what a replica that stands by hears comes to nothing.
+  const asked = parts.mayAct() ? questions(state, now) : [];
   const seen = await parts.observe(state, asked, signal);
   const next = settle(step(state, seen, now), seen, now);
   await act(parts, { next, seen }, signal);
