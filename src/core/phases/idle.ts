@@ -7,7 +7,7 @@ import { lockDigest, type QuarantineEntry } from "../decision.ts";
 import { judgeLock, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
-import { repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { repairActions, routeActions, routesObserved, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
 
@@ -16,11 +16,17 @@ const REVERTS_A_DAY_MAX = 10;
 const DAY_MS = 86_400_000;
 
 export function stepIdle(turn: Turn): Step {
-  const { state, seen } = turn;
+  const { state, seen, canary } = turn;
   if (state.lock === null) return enter(turn, "new");
   const routes = steadyRoutes(turn);
   const back = routeActions(turn, routes);
   const repairs = [...back, ...repairActions(turn)];
+  const stray = canary.traits.weights && (seen.cluster.routes.weight > 0 || seen.cluster.routes.mirror);
+  if (stray && seen.cluster.target.replicas > 0 && state.phaseSince !== turn.now) {
+    const what = "Traffic was on the canary without a rollout: it goes back.";
+    const told = announce(turn, "cancelled", what, { severity: "warn", alert: true, part: String(turn.now) });
+    return enter(turn, "idle", {}, [...repairs, told]);
+  }
   if (seen.git.state === "unknown") return stay(turn, {}, repairs);
   if (seen.git.state === "fresh") {
     const judged = byLock(turn, judge(turn), repairs);
@@ -55,8 +61,13 @@ function stalled(turn: Turn, reason: string, actions: readonly Action[]): Step {
 
 /** What brings an idle canary to rest once its routes are back: no fence, no pods of the target. */
 function restAtZero(turn: Turn, repairs: readonly Action[]): readonly Action[] {
-  const routesWrong = repairs.some((action) => action.type === "route");
-  return routesWrong ? repairs : [...repairs, ...unfenceActions(turn), ...targetToZero(turn)];
+  const routesWrong = repairs.some((action) => action.type === "route") || !routesObserved(turn, steadyRoutes(turn));
+  const zero = targetToZero(turn);
+  if (routesWrong || zero.length === 0) return routesWrong ? repairs : [...repairs, ...unfenceActions(turn)];
+  // Pods may have had a share until the phase was entered.
+  const settledAt = turn.canary.traits.weights ? turn.state.phaseSince + turn.canary.promotion.settleMs : 0;
+  const rest = turn.now < settledAt ? [wakeAt(settledAt)] : zero;
+  return [...repairs, ...unfenceActions(turn), ...rest];
 }
 
 function judge(turn: Turn): LockJudgement {
