@@ -181,8 +181,10 @@ function byCandidate(turn: Turn, candidate: Release, ways: Ways): Step {
 function atRest(turn: Turn, candidate: Release, resting: readonly Action[]): Step {
   const { seen } = turn;
   const lagging = canApply(turn) && seen.cluster.targetRevision !== candidate.revision;
-  const routesWrong = resting.some((action) => action.type === "route");
-  const apply: readonly Action[] = lagging && !routesWrong ? [{ type: "apply-target", release: candidate }] : [];
+  const { target } = seen.cluster;
+  const apply: readonly Action[] = lagging && !(target.exists && target.replicas > 0)
+    ? [{ type: "apply-target", release: candidate }]
+    : [];
   return stay(turn, { waitsFor: null, stalled: null, held: null }, [...apply, ...resting]);
 }
 
