@@ -19,6 +19,10 @@ export type Action =
   | { readonly type: "fence"; readonly rollout: string }
   | { readonly type: "unfence" }
   | { readonly type: "refresh-engine" }
+  /** Makes live objects safe before a person is asked to take them out of what an engine applies. */
+  | { readonly type: "protect-live" }
+  /** Deletes copies of configs that nothing of the primary can name any more. */
+  | { readonly type: "prune-copies" }
   | { readonly type: "submit"; readonly decision: Decision }
   | { readonly type: "withdraw"; readonly decision: string }
   /** Hooks with effects whose answer decides nothing (post-rollout). */

@@ -52,6 +52,16 @@ export function unfenceActions(turn: Turn): readonly Action[] {
   return turn.seen.cluster.fence === "ours" ? [{ type: "unfence" }] : [];
 }
 
+/** After an own commit: an engine that applies manifests looks at the tip at once. */
+export function refreshActions(turn: Turn): readonly Action[] {
+  return turn.seen.cluster.engineApplies || !turn.seen.cluster.target.exists ? [] : [{ type: "refresh-engine" }];
+}
+
+/** Where preflight blocks, what an engine applies is made safe before somebody takes it out of Git. */
+export function protectActions(turn: Turn): readonly Action[] {
+  return turn.seen.cluster.engineApplies || !turn.seen.cluster.target.exists ? [] : [{ type: "protect-live" }];
+}
+
 export function targetToZero(turn: Turn): readonly Action[] {
   const { target } = turn.seen.cluster;
   return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];

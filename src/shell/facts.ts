@@ -105,6 +105,8 @@ export interface FactsInput {
   readonly state: State;
   /** The candidate at the tip, or null. */
   readonly candidate: Release | null;
+  /** The tip, or null before the first fetch. */
+  readonly tip: string | null;
   readonly identity: ClusterIdentity;
   readonly defaultEngine: string;
   readonly blocked: string | null;
@@ -122,7 +124,6 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
   const scaler = refs.scalerRef === null ? undefined : cluster.get(refs.scalerRef);
   const manifest = target ?? candidate?.target ?? state.lock?.release.target;
   const apex = manifest === undefined ? "absent" : apexOf(cluster, refs, tables.selector(manifest));
-  const commit = state.run?.release.commit ?? candidate?.commit ?? "";
   return {
     uid: input.identity.uid,
     clusterName: input.identity.name,
@@ -136,7 +137,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
     applied: engine.applies
       ? { type: "applied", message: "The agent applies it." }
-      : engine.applied(commit, present(cluster, (target === undefined ? null : engine.owner(target)) ?? [])),
+      : applied(engine, input, present(cluster, (target === undefined ? null : engine.owner(target)) ?? [])),
     liveRelease: target === undefined ? null : liveRelease(target, canary),
     fence: target === undefined ? "none" : fenceOf(engine, target),
     fenceRun: target === undefined ? null : engine.fencedBy(target),
@@ -145,6 +146,17 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
     blocked: input.blocked,
   };
+}
+
+/** A later commit counts too, as long as the tip still declares the same revision: an engine may skip commits. */
+function applied(engine: EngineAdapter, input: FactsInput, owners: readonly KubeObject[]): ClusterFacts["applied"] {
+  const { state, candidate, tip } = input;
+  const release = state.run?.release ?? candidate;
+  const first = engine.applied(release?.commit ?? "", owners);
+  const isSame = release !== null && candidate?.revision === release.revision;
+  if (first.type === "applied" || tip === null || !isSame || tip === release.commit) return first;
+  const later = engine.applied(tip, owners);
+  return later.type === "pending" && first.type === "failed" ? first : later;
 }
 
 export function present(cluster: Cluster, refs: readonly ObjectRef[]): readonly KubeObject[] {

@@ -5,6 +5,7 @@
 import type { Complaint } from "../core/catalogue.ts";
 import type { Canary, CanaryId } from "../core/canary.ts";
 import type { ClusterIdentity } from "../core/decision.ts";
+import type { ObjectRef } from "../core/kube_object.ts";
 import type { CheckResult, GitFacts, Observation, Question } from "../core/observation.ts";
 import type { State } from "../core/state.ts";
 import { BugError, InvalidSpecError } from "../errors.ts";
@@ -123,7 +124,8 @@ export class Observer {
         refs,
         workload: chosen.workload,
         candidate: git.candidate,
-        engineApplies: engine.applies,
+        engine,
+        declares: (ref) => this.#declares(key, ref),
         cannotPush: this.branchOf(key)?.cannotPush() ?? null,
       });
     return {
@@ -132,6 +134,7 @@ export class Observer {
         canary,
         state,
         candidate: git.candidate,
+        tip: git.commit,
         identity,
         defaultEngine,
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
@@ -140,6 +143,12 @@ export class Observer {
       decision: this.#decisionOutcome(key, id, state),
       promotionDeadlineMs: this.#options.promotionDeadlineMs,
     };
+  }
+
+  /** Whether the canary's own source declares an object. */
+  #declares(key: string, ref: ObjectRef): boolean {
+    const manifests = this.branchOf(key)?.source.view.catalogue?.manifests;
+    return manifests?.has(`${ref.apiVersion}/${ref.kind}/${ref.namespace ?? ""}/${ref.name}`) ?? false;
   }
 
   /** Before the first start only, and asked of the server at most twice a minute. */

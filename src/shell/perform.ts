@@ -14,7 +14,7 @@ import {
   MANAGER,
   REVISION_ANNOTATION,
 } from "../core/names.ts";
-import { configNamesOf, podTemplateOf, type Release } from "../core/release.ts";
+import type { Release } from "../core/release.ts";
 import type { State } from "../core/state.ts";
 import { isSubset } from "../core/subset.ts";
 import { ConflictError } from "../errors.ts";
@@ -22,7 +22,10 @@ import type { Cluster } from "../ports/cluster.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { RouteWrite } from "../ports/router.ts";
+import { copiesOf, type Copying, makeCopies, pruneCopies } from "./copies.ts";
 import { choose, type Chosen, engineOf, present, type Refs, refsOf } from "./facts.ts";
+import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs } from "./fence.ts";
+import { protectLive } from "./protect.ts";
 import type { Tables } from "./tables.ts";
 
 /** A 409 over a mere status change is tried again this often; anything else ends the turn. */
@@ -76,11 +79,15 @@ async function performOne(work: Work, action: Action): Promise<void> {
     case "route":
       return await applyRoutes(work, work.chosen.router.render(canary, action.routes, routeObjects(work)));
     case "fence":
-      return await patchTarget(work, engine(work).fence(action.rollout));
+      return await fence(work, action.rollout);
     case "unfence":
       return await unfence(work);
     case "refresh-engine":
       return await refresh(work);
+    case "protect-live":
+      return await protectLive(does.cluster, work.refs, work.signal);
+    case "prune-copies":
+      return await pruneCopies(copying(work), { state, primary: does.cluster.get(work.refs.primaryRef) });
     case "submit":
       return work.ledger.submit(action.decision);
     case "withdraw":
@@ -154,7 +161,7 @@ function onlyStatusMoved(decided: KubeObject, live: KubeObject): boolean {
 async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-primary" }>): Promise<void> {
   const { cluster } = work.does;
   const { lock } = action;
-  await copyConfigs(work, lock);
+  await makeCopies(copying(work), lock);
   const before = cluster.get(work.refs.primaryRef);
   const stored = await applyOver(work, lock.primary);
   const declared = numberAt(lock.release.target, "spec", "replicas");
@@ -167,40 +174,6 @@ async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-p
     : Math.max(declared, action.floor ?? 0);
   if (wanted !== has) await scale(work, work.refs.primaryRef, wanted);
   await applyScaler(work, lock, action.floor);
-}
-
-/** Copies before the workload that names them; a copy is immutable, so one that exists is right. */
-async function copyConfigs(work: Work, lock: Lock): Promise<void> {
-  const { cluster } = work.does;
-  for (const config of lock.configs) {
-    if (cluster.get(refOf(config)) === undefined) await applyOver(work, config);
-  }
-  const { namespace } = work.canary.id;
-  for (const config of configNamesOf(podTemplateOf(lock.primary))) {
-    const match = /^(.*)-primary-[0-9a-f]+$/.exec(config.name);
-    if (config.kind !== "Secret" || match === null) continue;
-    const copy: ObjectRef = { apiVersion: "v1", kind: "Secret", namespace, name: config.name };
-    if (await cluster.live(copy, work.signal) !== undefined) continue;
-    const original = await cluster.live({ ...copy, name: match[1] ?? "" }, work.signal);
-    if (original === undefined) continue;
-    await cluster.apply(secretCopy(original, copy.name), { force: true, signal: work.signal });
-  }
-}
-
-function secretCopy(original: KubeObject, name: string): KubeObject {
-  const { apiVersion, kind, type, data } = original;
-  return {
-    apiVersion,
-    kind,
-    metadata: {
-      name,
-      ...(original.metadata.namespace === undefined ? {} : { namespace: original.metadata.namespace }),
-      labels: { [MANAGED_BY_LABEL]: MANAGER },
-    },
-    immutable: true,
-    ...(type === undefined ? {} : { type }),
-    ...(data === undefined ? {} : { data }),
-  };
 }
 
 async function applyScaler(work: Work, lock: Lock, floor: number | null): Promise<void> {
@@ -294,12 +267,37 @@ async function patchTarget(work: Work, patch: JsonObject | null): Promise<void> 
   );
 }
 
-/** Takes our fence off and asks the engine to reconcile at once, so that a hotfix does not wait. */
+/** ConfigMaps first: the share waits for the mark on the target. */
+async function fence(work: Work, rollout: string): Promise<void> {
+  const patch = engine(work).fence(rollout);
+  const target = work.does.cluster.get(work.refs.targetRef);
+  if (patch === null || target === undefined) return;
+  if (fencesConfigs(patch)) await fenceConfigs(fencing(work, target), patch, engine(work).ours);
+  await patchTarget(work, patch);
+}
+
+/** Takes our fence off, the target's mark last, and asks the engine to reconcile at once: a hotfix must not wait. */
 async function unfence(work: Work): Promise<void> {
   const live = work.does.cluster.get(work.refs.targetRef);
   if (live === undefined || engine(work).ours(live) !== true) return;
-  await patchTarget(work, engine(work).unfence());
+  const patch = engine(work).unfence();
+  if (patch !== null && fencesConfigs(patch)) await unfenceConfigs(fencing(work, live), patch);
+  await patchTarget(work, patch);
   await refresh(work);
+}
+
+function fencing(work: Work, target: KubeObject): Fencing {
+  return {
+    cluster: work.does.cluster,
+    canary: work.canary,
+    target,
+    primary: work.refs.primaryRef,
+    signal: work.signal,
+  };
+}
+
+function copying(work: Work): Copying {
+  return { cluster: work.does.cluster, canary: work.canary, signal: work.signal };
 }
 
 async function refresh(work: Work): Promise<void> {
@@ -322,11 +320,9 @@ async function removeDerived(work: Work, restoreRoutes: boolean): Promise<void> 
     !restoreRoutes || ref.name === primaryService || ref.name === canaryService
   );
   const workloads = [work.refs.primaryScalerRef, work.refs.primaryRef].flatMap((ref) => ref === null ? [] : [ref]);
-  const copies = cluster.all("v1", "ConfigMap", work.canary.id.namespace)
-    .filter((config) => config.immutable === true && ownedBy(config, work.canary))
-    .map(refOf);
+  const copies = await copiesOf(copying(work));
   const seen = new Set<string>();
-  for (const ref of [...left.remove, ...services, ...workloads, ...copies]) {
+  for (const ref of [...left.remove, ...services, ...workloads]) {
     if (seen.has(refKey(ref))) continue;
     seen.add(refKey(ref));
     const live = cluster.get(ref);
@@ -334,8 +330,5 @@ async function removeDerived(work: Work, restoreRoutes: boolean): Promise<void> 
       await cluster.remove(ref, { signal: work.signal });
     }
   }
-}
-
-function ownedBy(object: KubeObject, canary: Canary): boolean {
-  return object.metadata.labels?.["serin.dev/canary-name"] === canary.id.name;
+  for (const copy of copies) await cluster.remove(refOf(copy), { signal: work.signal });
 }

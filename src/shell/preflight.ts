@@ -3,10 +3,11 @@
  * caches only.
  */
 import type { Canary } from "../core/canary.ts";
-import { type KubeObject, listAt, stringAt } from "../core/kube_object.ts";
+import { type KubeObject, listAt, numberAt, objectAt, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
 import type { Release } from "../core/release.ts";
 import type { Cluster } from "../ports/cluster.ts";
+import type { EngineAdapter } from "../ports/engine.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
 import type { Refs } from "./facts.ts";
 
@@ -18,7 +19,9 @@ export interface PreflightInput {
   readonly refs: Refs;
   readonly workload: WorkloadAdapter;
   readonly candidate: Release | null;
-  readonly engineApplies: boolean;
+  readonly engine: EngineAdapter;
+  /** Whether the canary's own source declares an object. */
+  readonly declares: (ref: ObjectRef) => boolean;
   /** Why nothing can be pushed, or null. */
   readonly cannotPush: string | null;
 }
@@ -37,7 +40,8 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
   if (foreign !== null) {
     return `"${refs.primary}" belongs to ${foreign}: stop that first, then annotate it with ${ADOPT_ANNOTATION}: "true" to hand it over.`;
   }
-  return input.engineApplies ? null : apexByEngine(cluster, refs);
+  if (input.engine.applies) return null;
+  return replicasByEngine(input) ?? apexByEngine(cluster, input);
 }
 
 /** Who else looks after an object; null when it is ours or was handed over. */
@@ -51,25 +55,35 @@ function foreignOwner(object: KubeObject): string | null {
   return "someone else (it does not carry our label)";
 }
 
-/** An apex Service that the engine applies would be taken back by it, selector and all. */
-function apexByEngine(cluster: Cluster, refs: Refs): string | null {
+/** An engine that names replicas starts the target's pods again whenever they rest at none. */
+function replicasByEngine({ candidate, refs, engine }: PreflightInput): string | null {
+  const declared = candidate === null ? undefined : numberAt(candidate.target, "spec", "replicas");
+  if (declared === undefined || declared === 0) return null;
+  return `${refs.targetRef.kind} "${refs.target}" names spec.replicas (${declared}), which ${
+    nameOf(engine)
+  } would write again while the target rests at none: take spec.replicas out of its manifest. The live number stays as it is.`;
+}
+
+/**
+ * An apex Service that an engine applies would be taken back by it, selector and all. Flux leaves it alone from the
+ * write that moves it to the primary, which carries its annotation for that; Argo CD and Helm do not.
+ */
+function apexByEngine(cluster: Cluster, { refs, declares }: PreflightInput): string | null {
   const ref = refs.services[0];
   const apex = ref === undefined ? undefined : cluster.get(ref);
-  if (apex === undefined) return null;
-  const labels = Object.keys(apex.metadata.labels ?? {});
+  if (ref === undefined || apex === undefined) return null;
+  const selector = Object.values(objectAt(apex, "spec", "selector"));
+  if (selector.some((value) => String(value).endsWith("-primary"))) return null;
   const annotations = apex.metadata.annotations ?? {};
-  const flux = labels.some((key) =>
-    key.startsWith("kustomize.toolkit.fluxcd.io/") || key.startsWith("helm.toolkit.fluxcd.io/")
-  );
-  const argo = annotations["argocd.argoproj.io/tracking-id"] !== undefined;
-  const disabled = annotations["kustomize.toolkit.fluxcd.io/reconcile"] === "disabled";
-  const pointsAtPrimary = Object.values(apex.spec?.["selector"] ?? {}).some((value) =>
-    String(value).endsWith("-primary")
-  );
-  if ((!flux && !argo) || disabled || pointsAtPrimary) return null;
-  return `The apex Service "${refs.apex}" is applied by ${
-    flux ? "Flux" : "Argo CD"
-  }: set its selector to the primary's in Git, or annotate it with ${
-    flux ? 'kustomize.toolkit.fluxcd.io/reconcile: "disabled"' : 'argocd.argoproj.io/sync-options: "Prune=false"'
-  } and take it out of Git after adoption.`;
+  if (apex.metadata.labels?.["helm.toolkit.fluxcd.io/name"] !== undefined) {
+    return `The apex Service "${refs.apex}" is part of a Helm release, which would take it back: take it out of the chart's values first, with helm.sh/resource-policy: keep.`;
+  }
+  if (annotations["argocd.argoproj.io/tracking-id"] === undefined) return null;
+  const isSafe = (annotations["argocd.argoproj.io/sync-options"] ?? "").includes("Prune=false");
+  if (isSafe && !declares(ref)) return null;
+  return `The apex Service "${refs.apex}" is applied by Argo CD, which would take it back: take it out of Git. It is annotated with argocd.argoproj.io/sync-options: Prune=false and goes on serving.`;
+}
+
+function nameOf(engine: EngineAdapter): string {
+  return engine.id === "argocd" ? "Argo CD" : "Flux";
 }

@@ -8,7 +8,7 @@ import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { newRun } from "../runs.ts";
-import { routeActions, routesObserved, settleLeftMs, steadyRoutes, targetToZero } from "../traffic.ts";
+import { protectActions, routeActions, routesObserved, settleLeftMs, steadyRoutes, targetToZero } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { enoughReady } from "../capacity.ts";
 
@@ -19,7 +19,11 @@ export function stepNew(turn: Turn): Step {
   if (git.presence !== "declared" || git.candidate === null) {
     return waitAndTell(turn, "stalled", git.complaint ?? "The Canary is not declared in Git.");
   }
-  if (cluster.blocked !== null) return waitAndTell(turn, "stalled", cluster.blocked, { severity: "warn", alert: true });
+  if (cluster.blocked !== null) {
+    // What blocks may be taken away where no watch sees it.
+    const actions = [...protectActions(turn), wakeAt(turn.now + canary.analysis.intervalMs)];
+    return waitAndTell(turn, "stalled", cluster.blocked, { severity: "warn", alert: true, actions });
+  }
   if (git.lock.type === "broken") {
     return waitAndTell(turn, "stalled", git.lock.reason, { severity: "warn", alert: true });
   }

@@ -7,7 +7,15 @@ import { lockDigest, type QuarantineEntry } from "../decision.ts";
 import { judgeLock, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
-import { repairActions, routeActions, routesObserved, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import {
+  protectActions,
+  repairActions,
+  routeActions,
+  routesObserved,
+  steadyRoutes,
+  targetToZero,
+  unfenceActions,
+} from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
 
@@ -168,7 +176,13 @@ function byCandidate(turn: Turn, candidate: Release, ways: Ways): Step {
   if (state.held?.revision === candidate.revision) {
     return stay(turn, { waitsFor: `Held: ${state.held.reason} "serin retry" starts it again.` }, ways.resting);
   }
-  if (seen.cluster.blocked !== null) return stalled(turn, seen.cluster.blocked, ways.resting);
+  if (seen.cluster.blocked !== null) {
+    return stalled(turn, seen.cluster.blocked, [
+      ...ways.resting,
+      ...protectActions(turn),
+      wakeAt(turn.now + canary.analysis.intervalMs),
+    ]);
+  }
   if (seen.git.state !== "fresh") return stay(turn, {}, ways.resting);
   if (state.suspended || state.paused !== null) {
     const by = state.paused === null ? "spec.suspend" : state.paused.by;

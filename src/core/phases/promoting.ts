@@ -142,5 +142,10 @@ export function stepFinalising(turn: RunTurn): Step {
     at: now,
   };
   const cookies = { previousCookie: run.cookies.canary ?? state.previousCookie, primaryCookie: run.cookies.primary };
-  return enter(turn, "idle", { run: null, last, held: null, ...cookies }, [...rest, told, hooks]);
+  return enter(turn, "idle", { run: null, last, held: null, ...cookies }, [
+    ...rest,
+    { type: "prune-copies" },
+    told,
+    hooks,
+  ]);
 }

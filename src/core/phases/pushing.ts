@@ -5,7 +5,7 @@
 import { count, gather, judgeRound } from "../analysis.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { rollBack } from "../runs.ts";
-import { repairActions, routeActions, routesOf } from "../traffic.ts";
+import { refreshActions, repairActions, routeActions, routesOf } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
 
@@ -85,5 +85,8 @@ function promoted(turn: RunTurn, commit: string): Step {
     details: { commit },
   });
   const next = { ...run, stage: "applying" as const, stageSince: turn.now, previous: state.lock };
-  return enter(turn, "promoting", { ...remember(state, decision.lock), run: next, decision: null }, [told]);
+  return enter(turn, "promoting", { ...remember(state, decision.lock), run: next, decision: null }, [
+    told,
+    ...refreshActions(turn),
+  ]);
 }

@@ -1,6 +1,6 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
 import { remember } from "../locks.ts";
-import { repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { refreshActions, repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell } from "../turn.ts";
 import type { State } from "../state.ts";
 
@@ -29,6 +29,7 @@ export function stepReverting(turn: Turn): Step {
       const quarantined = about === null ? state.quarantined : state.quarantined.filter((known) => known !== about);
       return enter(turn, "idle", { ...over, ...history, previousLock: state.previousLock, quarantined }, [
         ...keepUp,
+        ...refreshActions(turn),
         told,
       ]);
     }
