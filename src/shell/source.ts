@@ -13,7 +13,7 @@ import type { GitRemote, Snapshot } from "../ports/git.ts";
 import type { FileView, Source, SourceView } from "../ports/source.ts";
 import type { Capabilities } from "../spec/capabilities.ts";
 import { CatalogueIndex } from "../spec/catalogue.ts";
-import { isManifestPath, parseFile } from "../spec/parse_file.ts";
+import { isManifestPath, type ParsedFile, parseFile } from "../spec/parse_file.ts";
 import { LedgerFiles } from "./ledger_files.ts";
 import { isUnder, Presence } from "./presence.ts";
 
@@ -21,6 +21,9 @@ import { isUnder, Presence } from "./presence.ts";
 const BACKOFF_MS_MAX = 300_000;
 /** Longest wait that a server may ask for. */
 const RETRY_AFTER_MS_MAX = 3_600_000;
+
+/** Longest time that parsing keeps the event loop for itself: the Lease and health checks must go on. */
+const SLICE_MS = 50;
 
 export interface SourceOptions {
   readonly name: string;
@@ -37,6 +40,19 @@ export interface SourceOptions {
 /** A source that polls while `run` is running, and reads manifests for the writer of the same remote. */
 export interface RunningSource extends Source, ManifestReader {
   run(signal: AbortSignal): Promise<void>;
+}
+
+interface Change {
+  readonly path: string;
+  /** Blob id; undefined where the file is gone. */
+  readonly is?: string;
+}
+
+interface ReadFile {
+  readonly path: string;
+  readonly content: Uint8Array<ArrayBuffer> | null;
+  /** null where the file is gone or the ledger's. */
+  readonly parsed: ParsedFile | null;
 }
 
 /** Makes the follower of a remote's branch; nothing is fetched before `poll` or `run`. */
@@ -166,21 +182,17 @@ class GitSource implements RunningSource {
       return before;
     }
     const changes = await this.#changes(snapshot);
-    const read: { readonly path: string; readonly content: Uint8Array<ArrayBuffer> | null }[] = [];
-    for (const { path, is } of changes) {
-      signal?.throwIfAborted();
-      read.push({ path, content: is === undefined ? null : await snapshot.read(path) ?? null });
-    }
+    const read = await this.#read(snapshot, changes, signal);
     const files = new Map(this.#files);
     const keys = new Set<string>();
     for (const { path, is } of changes) {
       if (is === undefined) files.delete(path);
       else files.set(path, is);
     }
-    for (const { path, content } of read) {
+    for (const { path, content, parsed } of read) {
       const key = this.#ledger.update(path, content);
       if (key !== null) keys.add(key);
-      else this.#index.update(path, content === null ? null : parseFile(path, content));
+      else this.#index.update(path, parsed);
     }
     const catalogue = this.#index.build(snapshot.commit);
     const allBlobs = async () => new Set((await snapshot.files()).map(({ oid }) => oid));
@@ -200,8 +212,29 @@ class GitSource implements RunningSource {
     if (sorted.length > 0) { for (const listener of this.#listeners) listener(sorted); }
   }
 
+  /** Contents of the files, and what they say; a first look at a large repository leaves others their turn meanwhile. */
+  async #read(
+    snapshot: Snapshot,
+    changes: readonly Change[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ReadFile[]> {
+    const { clock } = this.#options;
+    const read: ReadFile[] = [];
+    let sliceEndsMs = clock.monotonic() + SLICE_MS;
+    for (const { path, is } of changes) {
+      signal?.throwIfAborted();
+      const content = is === undefined ? null : await snapshot.read(path) ?? null;
+      const isManifest = content !== null && !isUnder(path, this.#ledger.folder);
+      read.push({ path, content, parsed: isManifest ? parseFile(path, content) : null });
+      if (clock.monotonic() < sliceEndsMs) continue;
+      await clock.sleep(0, signal);
+      sliceEndsMs = clock.monotonic() + SLICE_MS;
+    }
+    return read;
+  }
+
   /** Watched files and files of the ledger that differ from what was read last. */
-  async #changes(snapshot: Snapshot): Promise<readonly { readonly path: string; readonly is?: string }[]> {
+  async #changes(snapshot: Snapshot): Promise<readonly Change[]> {
     const isOurs = (path: string) =>
       isUnder(path, this.#ledger.folder) ||
       isManifestPath(path) && this.#roots.some((root) => isUnder(path, root));
