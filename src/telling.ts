@@ -21,7 +21,7 @@ export interface TellingParts {
   readonly tables: Tables;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly config: AgentConfig;
+  readonly config: Pick<AgentConfig, "alerts" | "cluster">;
   /** The address of the global notifier, read from its file; null without one. */
   readonly alertUrl: string | null;
   readonly signal: AbortSignal;
