@@ -18,6 +18,7 @@ import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
 import { choose, clusterFacts, engineOf, type Refs, refsOf } from "./facts.ts";
 import { lostPolicies, podLabelsOf } from "./policies.ts";
+import { deadlineIsDue, lookAgain } from "./look_again.ts";
 import { preflight } from "./preflight.ts";
 import { Removals } from "./removals.ts";
 import type { Tables } from "./tables.ts";
@@ -116,6 +117,9 @@ export class Observer {
     const answers = await answer(askers, { ...state, canary }, asked, signal);
     const chosen = choose(tables, canary);
     const refs = refsOf(canary, chosen.scaler);
+    if (deadlineIsDue(state, clock.now())) {
+      await lookAgain(cluster, [refs.targetRef, refs.primaryRef, ...chosen.router.needs(canary)], signal);
+    }
     const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
     const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
       ? null

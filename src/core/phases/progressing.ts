@@ -64,7 +64,9 @@ function capacity(turn: RunTurn): Step {
   const { target } = seen.cluster;
   const wanted = canaryReplicas(run, seen, run.nextWeight, run.nextMirror);
   const keepRoutes = run.routedAt === null ? [] : routeActions(turn, routesOf(turn, run));
-  if (target.replicas < wanted) return keep(turn, {}, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
+  if (target.replicas < wanted) {
+    return keep(turn, { stageSince: now }, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
+  }
   const ready = target.observed && enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
   if (ready) {
     return advance(turn, "routing", { weight: run.nextWeight, mirror: run.nextMirror, routedAt: null });

@@ -25,7 +25,8 @@ export function stepPromoting(turn: RunTurn): Step {
   const applied = primary.exists && primary.revision === lock.release.revision && !seen.cluster.primaryDrifted;
   if (!applied) {
     const replicas = Math.max(run.primaryReplicas, primary.replicas);
-    return keep(turn, {}, [{ type: "apply-primary", lock, floor: run.primaryReplicas, replicas }], {
+    // Its time to get ready counts from when it could be applied, however long that was refused.
+    return keep(turn, { stageSince: now }, [{ type: "apply-primary", lock, floor: run.primaryReplicas, replicas }], {
       waitsFor: "Applies the primary.",
     });
   }

@@ -75,7 +75,9 @@ function scaleUp(turn: RunTurn): Step {
   }
   const wanted = firstReplicas(turn);
   const actions: Action[] = [{ type: "floor-primary", floor: run.primaryReplicas }];
-  if (target.replicas < wanted) return keep(turn, {}, [...actions, { type: "scale-target", replicas: wanted }]);
+  if (target.replicas < wanted) {
+    return keep(turn, { stageSince: now }, [...actions, { type: "scale-target", replicas: wanted }]);
+  }
   const ready = target.observed && target.old === 0 && target.updated >= wanted &&
     enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
   if (ready) return advance(turn, "comparing", { nextCheckAt: now });
