@@ -40,6 +40,8 @@ export interface Platform {
   /** Unique among replicas: the pod's name. */
   readonly identity: string;
   readonly readText: (path: string) => Promise<string>;
+  /** Bound on single requests to the API server; 15 s unless told otherwise. */
+  readonly requestTimeoutMs?: number;
   /** Makes telemetry once the clients are there. */
   readonly telling: (clients: { readonly cluster: Cluster; readonly http: Http; readonly tables: Tables }) => Telling;
 }
@@ -102,7 +104,12 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
   if (config.shard !== null) {
     throw new InvalidSpecError('Cannot start: "shard" is understood but not supported yet', { fix: "Leave shard out" });
   }
-  const cluster = openCluster({ endpoint: platform.endpoint, clock });
+  const { requestTimeoutMs } = platform;
+  const cluster = openCluster({
+    endpoint: platform.endpoint,
+    clock,
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
+  });
   const http = openHttp({ clock });
   try {
     const identity = await identify(config, cluster);

@@ -35,6 +35,8 @@ export interface StageOptions {
   readonly files: Readonly<Record<string, string>>;
   readonly token: { readonly name: string; readonly hash: string };
   readonly telling: Parameters<typeof compose>[1]["telling"];
+  /** Bound on the agent's requests to the API server; 15 s unless told otherwise. */
+  readonly requestTimeoutMs?: number;
   /** More lines of the configuration, as YAML. */
   readonly settings?: string;
   /** "sandbox" unless told otherwise. */
@@ -103,6 +105,7 @@ async function runAgent(
     identity: "serin-demo",
     readText: (path) => Deno.readTextFile(path),
     telling: options.telling,
+    ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
   });
   const stop = new AbortController();
   const running = composed.run(stop.signal);
