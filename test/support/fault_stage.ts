@@ -38,6 +38,7 @@ export async function withFaults(
   try {
     await withStage({
       clock: fastClock(SPEED, machineClock.now()),
+      requestTimeoutMs: 15_000 / SPEED,
       initialised: files.map(({ name }) => name),
       ...rest,
       files: { ...appFiles(...files), ...more },

@@ -56,8 +56,10 @@ export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
   loadOn(options: Partial<LoadOptions> & { readonly host: string }): Load;
 }
 
-export interface TestStageOptions
-  extends Partial<Pick<StageOptions, "clock" | "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">> {
+export interface TestStageOptions extends
+  Partial<
+    Pick<StageOptions, "clock" | "requestTimeoutMs" | "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">
+  > {
   /** What happens in the cluster before the agent starts; what it returns is done before the sandbox ends. */
   readonly prepare?: (sandbox: Sandbox) => Promise<Leave> | Leave;
   /** The repository's first commit; the demo's files unless told otherwise. */
