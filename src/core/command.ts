@@ -1,6 +1,6 @@
 /** What a person asks of a canary, bound to revision and gate. A command that does not apply is refused with why. */
 import { type Approval, type Gate, lockDigest } from "./decision.ts";
-import { makeDecision, runId } from "./locks.ts";
+import { decisionId, makeDecision, runId } from "./locks.ts";
 import type { Observation } from "./observation.ts";
 import type { Run, State } from "./state.ts";
 import { announce, type Turn } from "./turn.ts";
@@ -49,8 +49,26 @@ export function applyCommand(state: State, command: Command, seen: Observation, 
       return rollback(state, command, seen, now);
     case "adopt":
       if (state.adopted) return refused("It is adopted already.");
-      return done({ ...state, adopted: true, stalled: null, told: [] }, "Adopted: this cluster may write.");
+      return adopt(state, command, seen, now);
   }
+}
+
+/** A lock of another cluster is written again under this one's identity before anything else is. */
+function adopt(state: State, command: Command, seen: Observation, now: number): CommandResult {
+  const { lock } = state;
+  const canary = seen.git.canary ?? state.canary;
+  const adopted: State = { ...state, adopted: true, stalled: null, told: [] };
+  const message = "Adopted: this cluster may write.";
+  const isForeign = lock !== null && lock.cluster.uid !== seen.cluster.uid;
+  if (!isForeign || state.phase !== "idle" || canary === null) return done(adopted, message);
+  const run = runId(state, `${lockDigest(lock)}/${seen.cluster.uid}`, now);
+  const identity = { name: seen.cluster.clusterName, uid: seen.cluster.uid };
+  const own = { ...lock, cluster: identity, decision: decisionId(run, "adoption") };
+  const reason = `Adopted by ${command.by}${command.reason === "" ? "" : `: ${command.reason}`}`;
+  const turn: Turn = { canary, state: adopted, seen, now };
+  const decision = makeDecision(turn, { kind: "adoption", run, release: lock.release, lock: own, reason });
+  const next: State = { ...adopted, decision, phase: "reverting", phaseSince: now };
+  return done(next, message, [{ type: "submit", decision }]);
 }
 
 function done(state: State, message: string, actions: readonly Action[] = []): CommandResult {

@@ -79,6 +79,7 @@ export interface Evidence {
  * - `withdrawal`: a committed promotion is undone: the previous lock is written again and the manifests go back to it.
  * - `rollback`: asked by a person on an idle canary; as withdrawal, without an analysis.
  * - `restore-lock`: the lock in Git was lost; the remembered one is written again.
+ * - `adoption`: a person says that this cluster takes over a lock of another one: the same lock, under its own identity.
  * - `record`: only the status file (a person reverted a promotion; a quarantine was lifted).
  */
 export type DecisionKind =
@@ -88,6 +89,7 @@ export type DecisionKind =
   | "withdrawal"
   | "rollback"
   | "restore-lock"
+  | "adoption"
   | "record";
 
 export interface Decision {

@@ -51,6 +51,8 @@ function subjectOf(decision: Decision, context: MessageContext): string {
       return `Roll back ${canary} to ${to}`;
     case "restore-lock":
       return `Restore the lock of ${canary} at ${to}`;
+    case "adoption":
+      return `Take over ${canary} at ${to}`;
     case "record":
       if (decision.lift !== null) return `Lift the quarantine of ${decision.lift} on ${canary}`;
       return decision.quarantine === null ? `Record a decision on ${canary}` : `Quarantine ${from} of ${canary}`;

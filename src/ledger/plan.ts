@@ -112,6 +112,11 @@ function whyLockForbids(decision: Decision, tip: PlanTip, cluster: ClusterIdenti
     return decision.kind === "restore-lock" ? null : `The lock of "${key}" cannot be read: ${tip.lock.reason}`;
   }
   const { lock } = tip.lock.value;
+  if (lock.cluster.uid !== cluster.uid && decision.kind === "adoption") {
+    // Only the lock that the person looked at.
+    const isSame = lock.release.revision === decision.lock.release.revision;
+    return isSame ? null : `The lock of "${key}" holds revision ${lock.release.revision} by now`;
+  }
   if (lock.cluster.uid !== cluster.uid) {
     return `The lock of "${key}" belongs to another cluster (UID ${lock.cluster.uid}): run "serin adopt" first`;
   }

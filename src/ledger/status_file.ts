@@ -25,6 +25,7 @@ const KINDS: readonly DecisionKind[] = [
   "withdrawal",
   "rollback",
   "restore-lock",
+  "adoption",
   "record",
 ];
 const GATES: readonly Gate[] = ["confirm-rollout", "confirm-traffic-increase", "confirm-promotion"];

@@ -36,7 +36,8 @@ export function stepPushing(turn: RunTurn): Step {
   if (decision === null) return rollBack(turn, "held", "The promotion was taken back before it was in Git.");
   if (outcome?.type === "committed") return promoted(turn, outcome.commit);
   if (outcome?.type === "impossible") {
-    return rollBack(turn, "superseded", `The promotion cannot be written: ${outcome.reason}`);
+    // Held, not restarted: the same revision would come to the same end, with a share on each time.
+    return rollBack(turn, "held", `The promotion cannot be written: ${outcome.reason}`);
   }
   const deadline = state.phaseSince + (seen.promotionDeadlineMs ?? PUSH_DEADLINE_MS);
   if (now >= deadline) {

@@ -23,9 +23,8 @@ export function stepReverting(turn: Turn): Step {
         details: { commit: outcome.commit, decision: decision.kind },
         part: decision.id,
       });
-      const history = decision.kind === "withdrawal" || decision.kind === "rollback" || decision.kind === "restore-lock"
-        ? remember(state, decision.lock)
-        : {};
+      const isLock = ["withdrawal", "rollback", "restore-lock", "adoption"].includes(decision.kind);
+      const history = isLock ? remember(state, decision.lock) : {};
       const quarantined = about === null ? state.quarantined : state.quarantined.filter((known) => known !== about);
       return enter(turn, "idle", { ...over, ...history, previousLock: state.previousLock, quarantined }, [
         ...keepUp,
