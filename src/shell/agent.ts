@@ -22,6 +22,7 @@ import { type Branch, Observer } from "./observer.ts";
 import { perform } from "./perform.ts";
 import { KeyQueue } from "./queue.ts";
 import { reconcile, reconcileCommand, type TurnParts } from "./reconcile.ts";
+import { Rehearsal } from "./rehearsal.ts";
 import { stampEpoch } from "./stamp.ts";
 import type { StateStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -69,6 +70,7 @@ export class ServingAgent implements Agent {
   readonly #inbox = new Map<string, Inboxed[]>();
   /** Leadership epoch in which the canaries' in-flight objects were stamped. */
   readonly #stamped = new Set<string>();
+  readonly #rehearsal = new Rehearsal();
   #signal: AbortSignal = AbortSignal.abort();
   #synced = false;
 
@@ -337,8 +339,22 @@ export class ServingAgent implements Agent {
       store,
       observe: (state, asked, signal) => this.#observer.observe({ key, id, state, asked, signal }),
       perform: (state, seen, actions, signal) => this.#perform(key, { state, seen, actions, wake, signal }),
+      rehearse: this.#options.mode === "run" ? null : (state, actions) => this.#rehearse(key, state, { actions, wake }),
       mayAct: () => this.#mayWrite(),
     };
+  }
+
+  #rehearse(
+    key: string,
+    state: State,
+    next: { readonly actions: readonly Action[]; readonly wake: (at: number) => void },
+  ): void {
+    for (const action of next.actions) if (action.type === "wake") next.wake(action.at);
+    const canary = state.run?.canary ?? state.canary;
+    if (canary === null) return;
+    for (const would of this.#rehearsal.of(key, canary, next.actions)) {
+      this.#options.telling.log("info", "would", { canary: key, phase: state.phase, would });
+    }
   }
 
   async #perform(

@@ -20,6 +20,8 @@ export interface TurnParts {
   /** Reads only. */
   readonly observe: (state: State, asked: ReturnType<typeof questions>, signal: AbortSignal) => Promise<Observation>;
   readonly perform: (state: State, seen: Observation, actions: readonly Action[], signal: AbortSignal) => Promise<void>;
+  /** Where nothing is written: told of what would be done, in place of doing it. */
+  readonly rehearse: ((state: State, actions: readonly Action[]) => void) | null;
   /** Whether this replica may act: the Lease is held by the local monotonic clock. */
   readonly mayAct: () => boolean;
 }
@@ -28,7 +30,7 @@ export async function reconcile(parts: TurnParts, id: CanaryId, signal: AbortSig
   const now = parts.clock.now();
   const state = await parts.store.load(id, now);
   // Hooks may have effects, and what a replica that stands by hears comes to nothing.
-  const asked = parts.mayAct() ? questions(state, now) : [];
+  const asked = parts.mayAct() || parts.rehearse !== null ? questions(state, now) : [];
   const seen = await parts.observe(state, asked, signal);
   const next = settle(step(state, seen, now), seen, now);
   await act(parts, { next, seen }, signal);
@@ -62,8 +64,12 @@ async function act(
   turn: { readonly next: Step; readonly seen: Observation },
   signal: AbortSignal,
 ): Promise<void> {
-  if (!parts.mayAct()) return;
   const { state, actions } = turn.next;
+  if (parts.rehearse !== null) {
+    await parts.store.save(state, signal);
+    return parts.rehearse(state, actions);
+  }
+  if (!parts.mayAct()) return;
   const owed = state.outbox.filter((action) => !actions.some((other) => isSame(action, other)));
   const saved = { ...state, outbox: [...owed, ...actions.filter(isOnce)] };
   await parts.store.save(saved, signal);

@@ -40,6 +40,8 @@ interface Held {
 export function createStateStore(options: {
   readonly cluster: Cluster;
   readonly epoch: () => number;
+  /** Keeps what is saved in memory alone (`mode: observe`). */
+  readonly readOnly?: boolean;
 }): StateStore {
   const { cluster } = options;
   const held = new Map<string, Held>();
@@ -72,7 +74,7 @@ export function createStateStore(options: {
       throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
     }
     const hard = hardPart(state);
-    if (hard === before.saved) {
+    if (hard === before.saved || options.readOnly === true) {
       held.set(key, { ...before, state });
       return;
     }

@@ -1,0 +1,58 @@
+/**
+ * `mode: observe`: what the agent would do, said once in place of being done. Decides nothing and writes nothing.
+ */
+import type { Action } from "../core/action.ts";
+import type { Canary } from "../core/canary.ts";
+import { namesOf } from "../core/names.ts";
+
+/** The action as a sentence after "Would"; null for what a reader need not hear of. */
+export function sentenceOf(action: Action, canary: Canary): string | null {
+  const names = namesOf(canary);
+  switch (action.type) {
+    case "apply-primary":
+      return `apply the primary "${names.primary}" at revision ${action.lock.release.revision}`;
+    case "apply-services":
+      return `write the Services "${names.apex}", "${names.primaryService}" and "${names.canaryService}", the apex selecting the ${action.apex}`;
+    case "apply-target":
+      return `apply "${names.target}" at revision ${action.release.revision}`;
+    case "scale-target":
+      return `scale "${names.target}" to ${action.replicas}`;
+    case "scale-primary":
+      return `scale "${names.primary}" to ${action.replicas}`;
+    case "route":
+      return `route ${action.routes.weight} % to the canary${action.routes.mirror ? ", and a copy of requests" : ""}`;
+    case "fence":
+      return `fence "${names.target}" for rollout ${action.rollout}`;
+    case "unfence":
+      return `take the fence of "${names.target}" off`;
+    case "submit":
+      return `commit the decision "${action.decision.kind}": ${action.decision.reason}`;
+    case "withdraw":
+      return `take the decision ${action.decision} back`;
+    case "remove-derived":
+      return "remove what was derived";
+    case "protect-live":
+      return "make the live objects safe that an engine applies";
+    case "floor-primary":
+    case "refresh-engine":
+    case "prune-copies":
+    case "call-hooks":
+    case "announce":
+    case "wake":
+      return null;
+  }
+}
+
+/** Says each sentence of a canary once, until another one was said. */
+export class Rehearsal {
+  readonly #said = new Map<string, string>();
+
+  /** @returns what is new since the last turn */
+  of(key: string, canary: Canary, actions: readonly Action[]): readonly string[] {
+    const sentences = actions.flatMap((action) => sentenceOf(action, canary) ?? []);
+    const all = sentences.join("\n");
+    if (all === "" || this.#said.get(key) === all) return [];
+    this.#said.set(key, all);
+    return sentences;
+  }
+}
