@@ -17,6 +17,8 @@ export interface AppFiles {
   /** Replicas in the manifest; none unless told otherwise. */
   readonly replicas?: number;
   readonly container?: JsonObject;
+  /** Put over the Deployment's spec, key by key. */
+  readonly deployment?: JsonObject;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -59,7 +61,9 @@ export function imageOf(name: string, tag: string): string {
   return `registry.example/${name}:${tag}`;
 }
 
-export function deploymentOf(app: Pick<AppFiles, "name" | "tag" | "replicas" | "container" | "annotations">) {
+export function deploymentOf(
+  app: Pick<AppFiles, "name" | "tag" | "replicas" | "container" | "annotations" | "deployment">,
+) {
   const { name, tag = "1.0.0", replicas } = app;
   return {
     apiVersion: "apps/v1",
@@ -72,6 +76,7 @@ export function deploymentOf(app: Pick<AppFiles, "name" | "tag" | "replicas" | "
     },
     spec: {
       ...(replicas === undefined ? {} : { replicas }),
+      ...app.deployment,
       selector: { matchLabels: { app: name } },
       template: {
         metadata: { labels: { app: name } },
