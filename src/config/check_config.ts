@@ -11,6 +11,7 @@ export function checkConfig(config: JsonObject): readonly Problem[] {
     ...listAt(config, "sources").flatMap(sourceProblems),
     ...shardProblems(config),
     ...portProblems(config),
+    ...notBuilt(config),
   ];
 }
 
@@ -60,6 +61,34 @@ function sourceProblems(source: Json, index: number): readonly Problem[] {
       reason: `"${folder}" leaves the repository`,
       fix: 'Remove ".." from it',
     });
+  }
+  return problems;
+}
+
+/** Places of alerts that are built. */
+const BUILT_ALERTS = ["slack", "webhook"];
+
+/** What is understood but not built yet is refused, never ignored. */
+function notBuilt(config: JsonObject): readonly Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (path: FieldPath, what: string, fix: string): void => {
+    problems.push({ path, reason: `${what} is not supported yet`, fix });
+  };
+  for (const [index, source] of listAt(config, "sources").entries()) {
+    const url = stringAt(source, "url") ?? "";
+    if (/^(ssh|git|file):|^[\w.-]+@[\w.-]+:/.test(url)) {
+      refuse(["sources", index, "url"], "A URL that is not http or https", "Use an https URL with a token");
+    }
+    if (stringAt(source, "signingKeyFile") !== undefined) {
+      refuse(["sources", index, "signingKeyFile"], "Signing commits", "Remove it");
+    }
+  }
+  if (stringAt(config, "shard") !== undefined && shardProblems(config).length === 0) {
+    refuse(["shard"], "Sharding", "Remove it");
+  }
+  const alerts = stringAt(config, "alerts", "type");
+  if (alerts !== undefined && !BUILT_ALERTS.includes(alerts)) {
+    refuse(["alerts", "type"], `"${alerts}"`, `Use one of: ${BUILT_ALERTS.join(", ")}`);
   }
   return problems;
 }

@@ -78,7 +78,7 @@ Deno.test("loadConfig() fills in every default", () => {
 });
 
 Deno.test("loadConfig() prefers a flag to a variable, a variable to the file, the file to the default", () => {
-  const flags = { "cluster": "flag", "sources.0.poll-interval": "10s", "public-read": "true", "shard": "1/3" };
+  const flags = { "cluster": "flag", "sources.0.poll-interval": "10s", "public-read": "true" };
   const env = {
     SERIN_CLUSTER: "env",
     SERIN_LISTEN: "[::1]:9090",
@@ -86,7 +86,7 @@ Deno.test("loadConfig() prefers a flag to a variable, a variable to the file, th
     SERIN_SOURCES_0_POLL_INTERVAL: "20s",
     SERIN_KUBERNETES_NAMESPACES: "shop, test",
     SERIN_SOURCES_1_NAME: "second",
-    SERIN_SOURCES_1_URL: "git@git.example:second.git",
+    SERIN_SOURCES_1_URL: "https://git.example/second.git",
     SERIN_SOURCES_1_AUTH_SECRET_REF_NAME: "deploy-key",
     HOME: "/root",
   };
@@ -100,12 +100,12 @@ Deno.test("loadConfig() prefers a flag to a variable, a variable to the file, th
   ]);
   assert.deepEqual(config?.sources[1]?.auth, { type: "secret", username: null, name: "deploy-key", namespace: null });
   assert.deepEqual(config?.kubernetes.namespaces, ["shop", "test"]);
-  assert.deepEqual([config?.publicRead, config?.shard], [true, { index: 1, count: 3 }]);
+  assert.deepEqual(config?.publicRead, true);
 });
 
 Deno.test("loadConfig() works without a file", () => {
-  const flags = { "cluster": "demo", "sources.0.name": "a", "sources.0.url": "file:///repository" };
-  assert.deepEqual(load({ text: null, flags }).config?.sources[0]?.url, "file:///repository");
+  const flags = { "cluster": "demo", "sources.0.name": "a", "sources.0.url": "https://git.example/repository.git" };
+  assert.deepEqual(load({ text: null, flags }).config?.sources[0]?.url, "https://git.example/repository.git");
   assert.deepEqual(said({ text: null }), [
     'serin.yaml: error: cluster: Is required, and absent (fix: Add "cluster": Name of this cluster, in the paths of locks. Never change it while canaries run.)',
     'serin.yaml: error: sources: Is required, and absent (fix: Add "sources": Git repositories that say what should run.)',
@@ -209,4 +209,22 @@ Deno.test("docs/configuration.md and its JSON Schema are what the schema makes",
     configJsonSchema(),
     "Run deno run src/config/reference.ts json > docs/configuration.schema.json",
   );
+});
+
+Deno.test("loadConfig() refuses what is understood but not built, by name", () => {
+  const text = [
+    "cluster: demo",
+    'shard: "0/2"',
+    "sources:",
+    "  - name: a",
+    "    url: git@git.example:fleet.git",
+    "    signingKeyFile: /etc/serin/key",
+    "alerts: { type: discord, urlFile: /etc/serin/url }",
+  ].join("\n");
+  const { config, complaints } = load({ text });
+  assert.equal(config, null);
+  const refused = complaints.filter(({ message }) => message.endsWith("is not supported yet")).map(({ field, line }) =>
+    `${line} ${field}`
+  );
+  assert.deepEqual(refused.sort(), ["2 shard", "5 sources[0].url", "6 sources[0].signingKeyFile", "7 alerts.type"]);
 });
