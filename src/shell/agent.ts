@@ -111,6 +111,7 @@ export class ServingAgent implements Agent {
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;
     for (const id of this.#options.store.known()) this.#meet(id);
+    this.#reviewRemovals();
     this.#synced = true;
     this.#wake([...this.#ids.keys()]);
     await this.#queue.run(signal);
@@ -123,7 +124,12 @@ export class ServingAgent implements Agent {
     this.#stamped.clear();
     this.#observer.forgetWithdrawn();
     for (const id of this.#options.store.known()) this.#meet(id);
+    this.#reviewRemovals();
     this.#wake([...this.#ids.keys()]);
+  }
+
+  #reviewRemovals(): void {
+    for (const { source } of this.#options.branches) this.#observer.reviewRemovals(source);
   }
 
   canaries(): readonly CanarySummary[] {
@@ -227,6 +233,7 @@ export class ServingAgent implements Agent {
       if (!this.#ids.has(key)) this.#meet(entry.type === "canary" ? entry.canary.id : entry.id);
     }
     for (const key of keys) if (this.#troubles.get(key)?.type === "stopped") this.#troubles.delete(key);
+    this.#observer.reviewRemovals(source);
     this.#wake(keys);
   }
 

@@ -68,6 +68,8 @@ export interface ObserveTurn {
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #removals = new Removals();
+  /** Canaries of a source whose removal waits for a person. */
+  readonly #held = new Map<Source, ReadonlySet<string>>();
   readonly #policies = new Map<string, { readonly lost: string | null; readonly at: number }>();
   /** Ids of decisions that were taken back before they landed. */
   readonly #withdrawn = new Set<string>();
@@ -86,7 +88,9 @@ export class Observer {
 
   /** How many removals that waited are confirmed now. */
   confirmRemovals(): number {
-    return this.#removals.confirm();
+    const confirmed = this.#removals.confirm();
+    for (const { source } of this.#options.branches) this.reviewRemovals(source);
+    return confirmed;
   }
 
   /** The branch that declares a canary, else the one whose ledger has its lock. */
@@ -190,7 +194,7 @@ export class Observer {
     const presence = source.presence(id);
     return {
       state: source.view.state,
-      presence: presence === "removed" && this.#heldRemovals(source).has(key) ? "held-removal" : presence,
+      presence: presence === "removed" && this.#held.get(source)?.has(key) === true ? "held-removal" : presence,
       canary: entry?.type === "canary" ? entry.canary : null,
       candidate: entry?.type === "canary" ? entry.release : null,
       complaint: entry?.type === "broken" ? brokenSentence(entry.complaints) : null,
@@ -200,10 +204,12 @@ export class Observer {
     };
   }
 
-  #heldRemovals(source: Source): ReadonlySet<string> {
+  /** Looks at what is gone from a source; called whenever the source changed, also when something came back. */
+  reviewRemovals(source: Source): void {
     const known = [...this.#options.ids].filter(([key]) => this.branchOf(key)?.source === source);
     const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
-    return this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
+    const held = this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
+    this.#held.set(source, held);
   }
 }
 
