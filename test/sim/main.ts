@@ -3,12 +3,8 @@
  * one world in full. Ends with status 1 and the command that replays it when an invariant does not hold.
  */
 import { parseArgs } from "node:util";
-import { type Report, ROLLOUTS_A_WORLD, simulate } from "./scenario.ts";
-
-/** What a failing run says. */
-export function failure(report: Report): string {
-  return `seed ${report.seed}, rollout ${report.rollouts}: ${report.violation?.message}\nReplay it: deno task sim --seed ${report.seed} --trace`;
-}
+import { ROLLOUTS_A_WORLD, simulate } from "./scenario.ts";
+import { failureOf } from "./seeds.ts";
 
 if (import.meta.main) {
   const { values } = parseArgs({
@@ -21,8 +17,7 @@ if (import.meta.main) {
       go: { type: "boolean", default: false },
     },
   });
-  const say = (line: string): void =>
-    Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`)) > 0 ? undefined : undefined;
+  const say = (line: string): void => void Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
   const outcomes = new Map<string, number>();
   const first = Number(values.seed ?? values.from);
   const worlds = values.seed === undefined ? Math.ceil(Number(values.rollouts) / ROLLOUTS_A_WORLD) : 1;
@@ -34,7 +29,7 @@ if (import.meta.main) {
     for (const [outcome, count] of report.outcomes) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + count);
     if (report.violation === null) continue;
     failed += 1;
-    say(failure(report));
+    say(failureOf(report));
     if (!values.go) break;
   }
   say(`${rollouts} rollouts, ${failed} failing worlds; ended: ${JSON.stringify(Object.fromEntries(outcomes))}`);
