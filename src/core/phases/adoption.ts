@@ -130,13 +130,15 @@ function bringUp(turn: RunTurn): Step {
   const ready = primary.exists && primary.revision === lock.release.revision && primary.observed &&
     enoughReady(primary.ready, wanted, canary.analysis.primaryReadyPercent);
   if (ready && actions.length === 0) return advance(turn, "routing");
-  if (primary.failed !== null) {
-    const what = `The primary does not get ready: ${primary.failed}. Nothing of the user's was touched.`;
+  const deadline = run.stageSince + canary.progressDeadlineMs;
+  if (primary.failed !== null || turn.now >= deadline) {
+    const why = primary.failed ?? "its pods are not ready in time";
+    const what = `The primary does not get ready: ${why}. Nothing of the user's was touched.`;
     return waitAndTell(turn, "stalled", what, { severity: "error", alert: true, actions });
   }
   return {
     state: { ...state, waitsFor: `Waits for the primary: ${primary.ready} of ${wanted} pods are ready.` },
-    actions,
+    actions: [...actions, wakeAt(deadline)],
   };
 }
 

@@ -21,10 +21,7 @@ export function stepHandingBack(turn: Turn): Step {
   }
   if (!cluster.target.exists) {
     const what = "The Canary and its target are gone: what was derived is removed.";
-    return enter(turn, "released", { run: null }, [
-      { type: "remove-derived", restoreRoutes: false },
-      announce(turn, "removed", what, { alert: true }),
-    ]);
+    return removed(turn, { what, restoreRoutes: false });
   }
   return targetFirst(turn);
 }
@@ -60,12 +57,18 @@ function targetFirst(turn: Turn): Step {
     const waiting = { ...run, routedAt };
     return stay(running, { run: waiting, waitsFor: "Lets proxies follow." }, [wakeAt(now + left)]);
   }
-  const told = announce(turn, "removed", "The target serves again: what was derived is removed.", { alert: true });
-  return enter(turn, "released", { run: null }, [
-    { type: "remove-derived", restoreRoutes: true },
-    ...unfenceActions(turn),
-    told,
-  ]);
+  return removed(running, { what: "The target serves again: what was derived is removed.", restoreRoutes: true });
+}
+
+/** Stays until it is seen to be gone, fence last: once released, nobody would ask for it again. */
+function removed(turn: Turn, how: { readonly what: string; readonly restoreRoutes: boolean }): Step {
+  const { primary } = turn.seen.cluster;
+  const derived: Step["actions"] = primary.exists && !primary.deleting
+    ? [{ type: "remove-derived", restoreRoutes: how.restoreRoutes }]
+    : [];
+  const left = [...derived, ...unfenceActions(turn)];
+  if (left.length > 0 || primary.exists) return stay(turn, { waitsFor: "Removes what was derived." }, left);
+  return enter(turn, "released", { run: null }, [announce(turn, "removed", how.what, { alert: true })]);
 }
 
 function repairs(turn: RunTurn): Step["actions"] {
