@@ -109,5 +109,33 @@ export function judgeLock(
 export function remember(state: State, lock: Lock): Partial<State> {
   const digest = lockDigest(lock);
   const history = [digest, ...state.lockHistory.filter((known) => known !== digest)].slice(0, 10);
-  return { lock, previousLock: state.lock ?? state.previousLock, lockHistory: history };
+  // What is promoted again is no longer withdrawn.
+  const withdrawn = state.withdrawn.filter((known) => known !== digest);
+  return { lock, previousLock: state.lock ?? state.previousLock, lockHistory: history, withdrawn };
+}
+
+/** The first place where two locks differ, for people: "primary.spec.replicas: 2 became 3". */
+export function lockDifference(ours: Lock, theirs: Lock): string {
+  const parts = (lock: Lock) => ({
+    images: Object.fromEntries(lock.release.images.map(({ container, image }) => [container, image])),
+    cluster: lock.cluster.uid,
+    revision: lock.release.revision,
+    target: lock.release.target,
+    primary: lock.primary,
+    configs: lock.configs,
+  });
+  return firstDifference(parts(ours), parts(theirs), "") ?? "it declares the same";
+}
+
+function firstDifference(ours: unknown, theirs: unknown, path: string): string | null {
+  if (typeof ours === "object" && ours !== null && typeof theirs === "object" && theirs !== null) {
+    const [before, after] = [new Map(Object.entries(ours)), new Map(Object.entries(theirs))];
+    for (const key of new Set([...before.keys(), ...after.keys()])) {
+      const found = firstDifference(before.get(key), after.get(key), path === "" ? key : `${path}.${key}`);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+  const shown = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value).slice(0, 80));
+  return ours === theirs ? null : `${path}: ${shown(ours)} became ${shown(theirs)}`;
 }

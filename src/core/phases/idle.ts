@@ -3,8 +3,8 @@
  * candidate. A settled idle canary asks for nothing.
  */
 import type { Action } from "../action.ts";
-import { lockDigest, type QuarantineEntry } from "../decision.ts";
-import { judgeLock, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
+import { type Lock, lockDigest, type QuarantineEntry } from "../decision.ts";
+import { judgeLock, lockDifference, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
 import {
@@ -90,9 +90,10 @@ function judge(turn: Turn): LockJudgement {
 
 /** Follows a lock that is not the remembered one; null where it is, and the turn goes on. */
 function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): Step | null {
-  const { state, canary } = turn;
+  const { state } = turn;
   const lock = state.lock;
   if (lock === null) return null;
+  if (judged.type !== "same" && isForeign(turn, lock)) return stalled(turn, notAdopted(turn, lock), repairs);
   switch (judged.type) {
     case "same":
       return null;
@@ -128,25 +129,48 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
         quarantine: { release: left, reason },
         reason,
       });
-      const patch = { ...remember(state, judged.lock), withdrawn: [...state.withdrawn, lockDigest(lock)], decision };
+      const withdrawn = [...state.withdrawn, lockDigest(lock)].slice(-10);
+      const last = {
+        run: decision.id,
+        revision: left.revision,
+        images: left.images,
+        outcome: "rolled-back" as const,
+        reason,
+        at: turn.now,
+      };
+      // What was left is not what a later rollback goes back to.
+      const patch = { ...remember(state, judged.lock), previousLock: null, withdrawn, decision, last };
       const told = announce(turn, "rolling-back", reason, { severity: "warn", alert: true });
       return enter(turn, "reverting", patch, [told, { type: "submit", decision }]);
     }
     case "other-cluster":
       return stalled(
         turn,
-        `The lock in Git belongs to cluster "${judged.lock.cluster.name}" (${judged.lock.cluster.uid}): nothing is written until "serin adopt ${canary.id.namespace}/${canary.id.name}".`,
+        notAdopted(turn, judged.lock),
         repairs,
       );
     case "edited":
       return stalled(
         turn,
-        "The lock in Git was changed by someone else: it is not applied. Restore it, or change the workload's manifest instead.",
+        `The lock in Git was changed by someone else: it is not applied (${
+          lockDifference(lock, judged.lock)
+        }). Restore it, or change the workload's manifest instead.`,
         repairs,
       );
     case "broken":
       return stalled(turn, `The lock in Git cannot be read: ${judged.reason}`, repairs);
   }
+}
+
+/** A lock of another cluster that nobody has said is to be taken over: nothing is written. */
+function isForeign(turn: Turn, lock: Lock): boolean {
+  return lock.cluster.uid !== turn.seen.cluster.uid && !turn.state.adopted;
+}
+
+function notAdopted(turn: Turn, lock: Lock): string {
+  const { namespace, name } = turn.canary.id;
+  const { cluster } = lock;
+  return `The lock belongs to another cluster, "${cluster.name}" (${cluster.uid}): nothing is written until "serin adopt ${namespace}/${name}".`;
 }
 
 interface Ways {
@@ -159,13 +183,7 @@ function byCandidate(turn: Turn, candidate: Release, ways: Ways): Step {
   const lock = state.lock;
   if (lock === null) return enter(turn, "new");
   if (candidate.revision === lock.release.revision) return atRest(turn, candidate, ways.resting);
-  if (lock.cluster.uid !== seen.cluster.uid && !state.adopted) {
-    return stalled(
-      turn,
-      `The lock belongs to another cluster ("${lock.cluster.name}"): nothing is written until "serin adopt ${canary.id.namespace}/${canary.id.name}".`,
-      ways.resting,
-    );
-  }
+  if (isForeign(turn, lock)) return stalled(turn, notAdopted(turn, lock), ways.resting);
   const entry = seen.git.status.type === "read"
     ? seen.git.status.value.quarantine.find((quarantined) => quarantined.revision === candidate.revision)
     : undefined;
@@ -212,12 +230,16 @@ function quarantined(turn: Turn, candidate: Release, entry: QuarantineEntry, res
   const lock = state.lock;
   if (lock === null) return enter(turn, "new");
   if (entry.reverts >= REVERTS_A_DAY_MAX && now - entry.lastRevertAt < DAY_MS) {
-    return stalled(
-      turn,
-      `Revision ${candidate.revision} was reverted ${entry.reverts} times and is pushed again: reverting stops for a day. Stop the bot that pushes it, or lift the quarantine with "serin retry".`,
-      resting,
-    );
+    const what =
+      `Revision ${candidate.revision} was reverted ${entry.reverts} times and is pushed again: reverting stops for a day. Stop the bot that pushes it, or lift the quarantine with "serin retry".`;
+    return stalled(turn, what, [...resting, wakeAt(entry.lastRevertAt + DAY_MS)]);
   }
+  if (leftAlone(turn, entry)) {
+    const what =
+      `Revision ${candidate.revision} is quarantined (${entry.reason}), and the manifests that declare it were left alone: revert them by hand, or lift the quarantine with "serin retry".`;
+    return stalled(turn, what, resting);
+  }
+
   const delayMs = Math.min(60, 2 ** Math.max(0, entry.reverts - 1)) * 60_000;
   const due = entry.lastRevertAt + delayMs;
   if (now < due) {
@@ -235,6 +257,18 @@ function quarantined(turn: Turn, candidate: Release, entry: QuarantineEntry, res
     reason,
   });
   return enter(turn, "reverting", { decision }, [...resting, { type: "submit", decision }]);
+}
+
+/**
+ * Git's last word is a revert of this very revision that did not change the manifests (others live from them): another
+ * one would change nothing either, and each would be a commit.
+ */
+function leftAlone(turn: Turn, entry: QuarantineEntry): boolean {
+  const { status } = turn.seen.git;
+  if (status.type !== "read") return false;
+  const { last } = status.value;
+  const about = last.revision === entry.revision && ["revert", "withdrawal", "rollback"].includes(last.kind);
+  return about && !(entry.reverts > 0 && entry.lastRevertAt === last.at);
 }
 
 /** Starts a rollout: through its gate where there is one. */
