@@ -36,7 +36,7 @@ export function applyCommand(state: State, command: Command, seen: Observation, 
   switch (command.type) {
     case "approve":
     case "reject":
-      return atGate(state, command, now);
+      return atGate(state, command, seen, now);
     case "pause":
       if (state.paused !== null) return refused(`It is paused already, by ${state.paused.by}.`);
       return done({ ...state, paused: { by: command.by, at: now, reason: command.reason } }, "Paused.");
@@ -59,8 +59,8 @@ function adopt(state: State, command: Command, seen: Observation, now: number): 
   const canary = seen.git.canary ?? state.canary;
   const adopted: State = { ...state, adopted: true, stalled: null, told: [] };
   const message = "Adopted: this cluster may write.";
-  const isForeign = lock !== null && lock.cluster.uid !== seen.cluster.uid;
-  if (!isForeign || state.phase !== "idle" || canary === null) return done(adopted, message);
+  const foreign = lock !== null && lock.cluster.uid !== seen.cluster.uid;
+  if (!foreign || state.phase !== "idle" || canary === null) return done(adopted, message);
   const run = runId(state, `${lockDigest(lock)}/${seen.cluster.uid}`, now);
   const identity = { name: seen.cluster.clusterName, uid: seen.cluster.uid };
   const own = { ...lock, cluster: identity, decision: decisionId(run, "adoption") };
@@ -71,11 +71,16 @@ function adopt(state: State, command: Command, seen: Observation, now: number): 
   return done(next, message, [{ type: "submit", decision }]);
 }
 
+/** Another cluster's lock that nobody took over: nothing is written. */
+function isForeign(state: State, seen: Observation): boolean {
+  return state.lock !== null && state.lock.cluster.uid !== seen.cluster.uid && !state.adopted;
+}
+
 function done(state: State, message: string, actions: readonly Action[] = []): CommandResult {
   return { type: "done", state, message, actions };
 }
 
-function atGate(state: State, command: Command, now: number): CommandResult {
+function atGate(state: State, command: Command, seen: Observation, now: number): CommandResult {
   const gate = waitsAtGate(state);
   const { run } = state;
   if (gate === null || run === null) return refused(`It does not wait for an approval: its phase is "${state.phase}".`);
@@ -108,14 +113,13 @@ function atGate(state: State, command: Command, now: number): CommandResult {
     return done({ ...state, run: next }, `Approved "${gate}" for revision ${command.revision}.`);
   }
   const why = `Rejected by ${command.by}${command.reason === "" ? "" : `: ${command.reason}`}`;
-  return done(
-    turnedBack({ ...state, run: { ...run, approvals } }, why, now),
-    `Rejected "${gate}" for revision ${command.revision}.`,
-  );
+  const back = turnedBack({ ...state, run: { ...run, approvals } }, why, now);
+  return done(back, `Rejected "${gate}" for revision ${command.revision}.`, [toldOf(back, run, why, { seen, now })]);
 }
 
-/** An approval goes on from the gate, not from another round of checks. */
+/** An approval goes on from the gate, not from another round of checks, unless the newest one failed. */
 function stageAfter(gate: Gate, run: Run): Run["stage"] {
+  if (gate !== "confirm-rollout" && run.stage === "check" && !newestPassed(run)) return run.stage;
   switch (gate) {
     case "confirm-rollout":
       return run.stage;
@@ -126,11 +130,21 @@ function stageAfter(gate: Gate, run: Run): Run["stage"] {
   }
 }
 
+function newestPassed(run: Run): boolean {
+  const newest = Math.max(...run.evidence.map(({ at }) => at));
+  return run.evidence.every(({ at, outcome }) => at < newest || outcome === "passed");
+}
+
 function turnedBack(state: State, reason: string, now: number): State {
   const { run } = state;
   if (run === null) return state;
   const next = { ...run, weight: 0, mirror: false, routedAt: null, rollback: { cause: "failed" as const, reason } };
   return { ...state, phase: "rolling-back", phaseSince: now, waitsFor: null, paused: null, run: next };
+}
+
+/** A rollback is told at once: the turn that follows only sees it under way. */
+function toldOf(state: State, run: Run, reason: string, at: { readonly seen: Observation; readonly now: number }) {
+  return announce({ canary: run.canary, state, ...at }, "rolling-back", reason, { severity: "warn", alert: true });
 }
 
 function retry(state: State, command: Command, seen: Observation, now: number): CommandResult {
@@ -153,6 +167,7 @@ function retry(state: State, command: Command, seen: Observation, now: number): 
   if (!listed || lock === null || state.phase !== "idle") {
     return refused(`Nothing to retry: revision ${about} is neither held nor quarantined.`);
   }
+  if (isForeign(state, seen)) return refused("The lock belongs to another cluster: adopt it first.");
   const canary = seen.git.canary ?? state.canary;
   if (canary === null || seen.git.candidate === null) return refused("The Canary cannot be read.");
   const turn: Turn = { canary, state, seen, now };
@@ -177,11 +192,14 @@ function rollback(state: State, command: Command, seen: Observation, now: number
     case "starting":
     case "progressing":
     case "waiting-promotion":
-    case "pushing":
-      return done(turnedBack(state, reason, now), "Traffic goes back; the candidate is reverted.");
+    case "pushing": {
+      const back = turnedBack(state, reason, now);
+      const told = state.run === null ? [] : [toldOf(back, state.run, reason, { seen, now })];
+      return done(back, "Traffic goes back; the candidate is reverted.", told);
+    }
     case "promoting":
     case "finalising":
-      return rollbackPromotion(state, reason, now);
+      return rollbackPromotion(state, reason, { seen, now });
     case "idle":
       return rollbackIdle(state, reason, { seen, now });
     case "new":
@@ -195,8 +213,13 @@ function rollback(state: State, command: Command, seen: Observation, now: number
   }
 }
 
-function rollbackPromotion(state: State, reason: string, now: number): CommandResult {
+function rollbackPromotion(
+  state: State,
+  reason: string,
+  at: { readonly seen: Observation; readonly now: number },
+): CommandResult {
   const { run, lock } = state;
+  const { now } = at;
   if (run === null || lock === null || run.previous === null) {
     return refused("The lock before this promotion is not known.");
   }
@@ -211,7 +234,8 @@ function rollbackPromotion(state: State, reason: string, now: number): CommandRe
     phaseSince: now,
     waitsFor: null,
   };
-  return done(restored, "The previous release is applied again; the promotion is withdrawn.");
+  const told = toldOf(restored, run, reason, at);
+  return done(restored, "The previous release is applied again; the promotion is withdrawn.", [told]);
 }
 
 function rollbackIdle(
@@ -224,6 +248,8 @@ function rollbackIdle(
   if (lock === null || previousLock === null || canary === null) {
     return refused("No earlier lock is known to roll back to.");
   }
+  if (isForeign(state, at.seen)) return refused("The lock belongs to another cluster: adopt it first.");
+  if (state.withdrawn.includes(lockDigest(previousLock))) return refused("The earlier lock was withdrawn itself.");
   if (lockDigest(lock) === lockDigest(previousLock)) return refused("The earlier lock is what users are on.");
   const turn: Turn = { canary, state, seen: at.seen, now: at.now };
   const decision = makeDecision(turn, {
@@ -235,9 +261,7 @@ function rollbackIdle(
     quarantine: { release: lock.release, reason },
     reason,
   });
-  const withdrawn = [...state.withdrawn.filter((known) => known !== lockDigest(previousLock)), lockDigest(lock)].slice(
-    -10,
-  );
+  const withdrawn = [...state.withdrawn, lockDigest(lock)].slice(-10);
   const next: State = {
     ...state,
     lock: previousLock,
