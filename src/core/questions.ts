@@ -61,6 +61,9 @@ function progressing(run: Run): readonly Question[] {
   switch (run.stage) {
     case "check":
       return round(run.canary);
+    case "capacity":
+      // Pods of the next share may be long in coming: the present one is not left unwatched.
+      return run.weight > 0 || run.mirror ? round(run.canary) : [];
     case "gate":
       return gate(run, "confirm-traffic-increase");
     case "promotion-gate":

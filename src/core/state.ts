@@ -50,6 +50,7 @@ export type Stage =
   | "applying"
   | "scaling"
   | "comparing"
+  | "fencing"
   | "pre-rollout"
   | "gate"
   | "capacity"

@@ -62,6 +62,13 @@ export function protectActions(turn: Turn): readonly Action[] {
   return turn.seen.cluster.engineApplies || !turn.seen.cluster.target.exists ? [] : [{ type: "protect-live" }];
 }
 
+/** Puts the rollout's fence on where the engine needs one and it is not there, or not there any more. */
+export function fenceActions(turn: RunTurn): readonly Action[] {
+  const { cluster } = turn.seen;
+  const fenced = cluster.fence === "foreign" || (cluster.fence === "ours" && cluster.fenceRun === turn.run.id);
+  return cluster.fenceNeeded && !fenced ? [{ type: "fence", rollout: turn.run.id }] : [];
+}
+
 export function targetToZero(turn: Turn): readonly Action[] {
   const { target } = turn.seen.cluster;
   return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];

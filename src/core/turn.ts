@@ -92,7 +92,12 @@ export function once(
   return { told: [...told, key].slice(-20), actions: [action] };
 }
 
-/** A wait that is told once under its own words. */
+/** What was told once may be told again. */
+export function forget(state: State, kind: AnnouncementKind, what: string): readonly string[] {
+  return state.told.filter((key) => key !== `${kind}:${what}`);
+}
+
+/** A wait that is told once under its own words, until it is forgotten. */
 export function waitAndTell(
   turn: Turn,
   kind: AnnouncementKind,

@@ -6,16 +6,19 @@ import type { Action } from "../action.ts";
 import { count, gather, judgeRound } from "../analysis.ts";
 import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
 import { rollBack } from "../runs.ts";
-import { repairActions, routeActions, routesObserved, routesOf } from "../traffic.ts";
-import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+import { fenceActions, repairActions, routeActions, routesObserved, routesOf } from "../traffic.ts";
+import { advance, announce, enter, forget, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
+import { recheck } from "./rechecking.ts";
 import { announcement } from "./words.ts";
 
 export function stepProgressing(turn: RunTurn): Step {
   const { run, state, now } = turn;
   if (state.suspended || state.paused !== null) {
     const actions = [...routeActions(turn, routesOf(turn, run)), ...repairActions(turn)];
-    return waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions });
+    const step = waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions });
+    // No deadline runs meanwhile.
+    return { state: { ...step.state, run: { ...run, stageSince: now } }, actions: step.actions };
   }
   switch (run.stage) {
     case "gate":
@@ -31,6 +34,7 @@ export function stepProgressing(turn: RunTurn): Step {
     case "applying":
     case "scaling":
     case "comparing":
+    case "fencing":
     case "pre-rollout":
       return advance(turn, "check", { nextCheckAt: now });
   }
@@ -41,14 +45,15 @@ function hooked(turn: RunTurn, type: "confirm-traffic-increase" | "confirm-promo
 }
 
 function trafficGate(turn: RunTurn): Step {
-  const { run, seen, now } = turn;
+  const { run, seen, state, now } = turn;
   const gate = "confirm-traffic-increase";
   const answer = seen.answers.hooks[gate];
   const opened = run.openGates.includes(gate);
   if (!hooked(turn, gate) || opened || answer?.type === "open") {
     const openGates = run.openGates.filter((open) => open !== gate);
     const atLast = run.weight > 0 && run.nextWeight === run.weight;
-    return advance(turn, atLast ? "promotion-gate" : "capacity", { openGates });
+    const told = forget(state, "waiting", announcement.confirmTraffic());
+    return advance({ ...turn, state: { ...state, told } }, atLast ? "promotion-gate" : "capacity", { openGates });
   }
   if (answer === undefined) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
   const nextCheckAt = now + run.canary.analysis.intervalMs;
@@ -79,14 +84,24 @@ function capacity(turn: RunTurn): Step {
       announcement.deadline(target.failed ?? `${target.ready} of ${wanted} pods are ready.`),
     );
   }
+  const checked = recheck(turn, keepRoutes);
+  if (checked.type === "over") return checked.step;
   const what = `Waits for ${wanted} pods before weight ${run.nextWeight}: ${target.ready} are ready.`;
-  return keep(turn, {}, [...keepRoutes, wakeAt(deadline)], { waitsFor: what });
+  const { nextCheckAt } = checked.turn.run;
+  const watched = run.weight > 0 || run.mirror;
+  const wake = wakeAt(watched ? Math.min(deadline, Math.max(now, nextCheckAt)) : deadline);
+  return keep(checked.turn, {}, [...checked.actions, wake], {
+    ...(watched ? { lastTrafficAt: now } : {}),
+    waitsFor: what,
+  });
 }
 
 function routing(turn: RunTurn): Step {
   const { run, seen, now, state } = turn;
   const routes = routesOf(turn, run);
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
+  const unfenced = fenceActions(turn);
+  if (unfenced.length > 0) return keep(turn, {}, unfenced);
   const writes = routeActions(turn, routes);
   if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn)], traffic);
   if (!routesObserved(turn, routes)) {
@@ -98,7 +113,8 @@ function routing(turn: RunTurn): Step {
     return keep(turn, {}, [wakeAt(deadline)], { ...traffic, waitsFor: "Waits for the route to be accepted." });
   }
   const nextCheckAt = now + run.canary.analysis.intervalMs;
-  const unsaid = turn.canary.traits.weights ? [] : [advanced(turn)];
+  const written = turn.canary.traits.weights && (run.weight > 0 || run.mirror);
+  const unsaid = written ? [] : [advanced(turn)];
   const checking = { ...run, stage: "check" as const, stageSince: now, routedAt: now, nextCheckAt };
   return {
     state: { ...state, ...traffic, waitsFor: null, run: checking },
@@ -113,7 +129,9 @@ function advanced(turn: RunTurn): Action {
   const name = `${run.canary.id.name}.${run.canary.id.namespace}`;
   const message = strategy.type === "weights"
     ? run.mirror ? `Mirror traffic to ${name} canary` : `Advance ${name} canary weight ${run.weight}`
-    : `Advance ${name} canary iteration ${run.iterations + 1}/${strategy.iterations}`;
+    : run.iterations < strategy.iterations
+    ? `Advance ${name} canary iteration ${run.iterations + 1}/${strategy.iterations}`
+    : "Routing all traffic to canary";
   return announce(turn, "advanced", message, {
     part: `${run.weight}/${run.mirror}/${run.iterations}`,
     details: { weight: run.weight },
@@ -152,7 +170,7 @@ function check(turn: RunTurn): Step {
   const { primary, target } = seen.cluster;
   const routes = routesOf(turn, run);
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
-  const repairs = [...routeActions(turn, routes), ...repairActions(turn)];
+  const repairs = [...fenceActions(turn), ...routeActions(turn, routes), ...repairActions(turn)];
   if (target.failed !== null) return rollBack(turn, "failed", announcement.deadline(target.failed));
   const carries = target.ready >= podsFor(run.weight, fullReplicas(run, seen)) || target.ready >= target.replicas;
   if (!carries && run.weight > 0 && target.ready === 0) {
@@ -179,6 +197,8 @@ function check(turn: RunTurn): Step {
     return keep(judged, {}, [...repairs, wakeAt(nextCheckAt)], { waitsFor: "Waits for the primary to be ready." });
   }
   if (repairs.some((action) => action.type === "route")) return keep(judged, {}, [...repairs, wakeAt(now)]);
+  // A share that the data plane does not carry has not been checked.
+  if (!routesObserved(turn, routes)) return advance(judged, "routing", { routedAt: null }, repairs);
   return passed(judged);
 }
 
@@ -216,9 +236,19 @@ function passed(turn: RunTurn): Step {
     const told = advanced(counted);
     return keep(counted, {}, [told, wakeAt(run.nextCheckAt)], { waitsFor: null });
   }
-  const next = nextStep(counted);
-  if (next === null) return advance(counted, "promotion-gate");
-  return advance(counted, "capacity", { nextWeight: next.weight, nextMirror: next.mirror });
+  // The switch of blue/green was let through the gate before it was made, and is not asked about again.
+  const switched = strategy.type === "blue-green" && run.weight === 100;
+  return switched ? toPushing(counted, "All checks passed.") : advance(counted, "promotion-gate");
+}
+
+/** The gate is open: on to the commit, or first to the switch of blue/green, which users see. */
+function throughGate(turn: RunTurn): Step {
+  const { run, state, now } = turn;
+  const next = run.canary.analysis.strategy.type === "blue-green" ? nextStep(turn) : null;
+  if (next === null) return toPushing(turn, "All checks passed.");
+  const switching = { nextWeight: next.weight, nextMirror: next.mirror };
+  if (state.phase === "progressing") return advance(turn, "capacity", switching);
+  return enter(turn, "progressing", { run: { ...run, ...switching, stage: "capacity", stageSince: now } });
 }
 
 function promotionGate(turn: RunTurn): Step {
@@ -226,10 +256,7 @@ function promotionGate(turn: RunTurn): Step {
   const gate = "confirm-promotion";
   const answer = seen.answers.hooks[gate];
   if (!hooked(turn, gate) || run.openGates.includes(gate) || answer?.type === "open") {
-    return toPushing(
-      { ...turn, run: { ...run, openGates: run.openGates.filter((open) => open !== gate) } },
-      "All checks passed.",
-    );
+    return throughGate({ ...turn, run: { ...run, openGates: run.openGates.filter((open) => open !== gate) } });
   }
   if (answer === undefined) return keep(turn, {}, [wakeAt(now)]);
   const nextCheckAt = now + run.canary.analysis.intervalMs;

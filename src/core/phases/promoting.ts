@@ -68,9 +68,12 @@ export function protectShare(
 ): { readonly run: Partial<RunTurn["run"]>; readonly actions: readonly Action[] } {
   const { run, seen } = turn;
   const { primary, target } = seen.cluster;
-  if (!turn.canary.traits.weights || run.weight === 0) {
-    return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  if (!turn.canary.traits.weights) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  // A share that the primary does not have yet is not given to one that is not ready: what is live stays.
+  if (seen.cluster.routes.weight > run.weight) {
+    return { run: { weight: seen.cluster.routes.weight, routedAt: null }, actions: [] };
   }
+  if (run.weight === 0) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
   const needed = podsFor(100 - run.weight, fullReplicas(run, seen));
   const short = primary.available < needed && run.weight < 100;
   if (!short) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };

@@ -2,12 +2,12 @@
  * The verdict is "promote", and its commit is on its way. Checks go on; the phase has a deadline, after which traffic
  * goes back without quarantine. Nothing of the primary changes before the commit is in Git.
  */
-import { count, gather, judgeRound } from "../analysis.ts";
+import type { Action } from "../action.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { rollBack } from "../runs.ts";
 import { refreshActions, repairActions, routeActions, routesOf } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
-import { announcement } from "./words.ts";
+import { recheck } from "./rechecking.ts";
 
 /** How long a promotion commit may take to land, milliseconds. */
 export const PUSH_DEADLINE_MS = 30 * 60_000;
@@ -45,16 +45,13 @@ export function stepPushing(turn: RunTurn): Step {
     return rollBack(turn, "held", `The promotion commit did not land in time: ${why}`);
   }
   const keepUp = [...routeActions(turn, routesOf(turn, run)), ...repairActions(turn)];
-  const checked = run.canary.skipAnalysis ? turn : recheck(turn);
-  if (checked.run.failedChecks > run.failedChecks && checked.run.failedChecks >= run.canary.analysis.threshold) {
-    const held = checked.run.inconclusiveChecks === checked.run.failedChecks;
-    return rollBack(checked, held ? "held" : "failed", announcement.thresholdReached(checked.run.failedChecks), keepUp);
-  }
-  if (seen.answers.hooks.rollback?.type === "open") return rollBack(turn, "failed", announcement.manualRollback());
+  const rechecked = recheck(turn, keepUp);
+  if (rechecked.type === "over") return rechecked.step;
+  const checked = rechecked.turn;
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
   const wake = wakeAt(run.canary.skipAnalysis ? deadline : Math.min(deadline, Math.max(now, checked.run.nextCheckAt)));
   const resubmit = outcome === null || outcome.type === "withdrawn" ? [{ type: "submit" as const, decision }] : [];
-  const actions = [...keepUp, ...resubmit, wake];
+  const actions = [...rechecked.actions, ...resubmit, wake];
   if (outcome?.type === "pending" && outcome.reason !== null) {
     const telling = { severity: "warn" as const, alert: true, actions };
     const step = waitAndTell(
@@ -68,26 +65,21 @@ export function stepPushing(turn: RunTurn): Step {
   return keep(checked, {}, actions, { ...traffic, waitsFor: "Writes the promotion to Git." });
 }
 
-function recheck(turn: RunTurn): RunTurn {
-  const { run, seen, now } = turn;
-  if (seen.answers.metrics === null) return turn;
-  const verdict = judgeRound(run.canary.analysis, seen.answers);
-  const evidence = gather(run.evidence, seen.answers, now);
-  const nextCheckAt = now + run.canary.analysis.intervalMs;
-  return { ...turn, run: { ...run, ...count(run, verdict), evidence, nextCheckAt } };
-}
-
 function promoted(turn: RunTurn, commit: string): Step {
   const { run, state } = turn;
   const { decision } = state;
   if (decision === null) return rollBack(turn, "held", "The promotion was taken back before it was in Git.");
-  const name = `${run.canary.id.name}.${run.canary.id.namespace}`;
-  const told = announce(turn, "promoting", `Promotion of ${name} is committed as ${commit.slice(0, 10)}`, {
-    details: { commit },
-  });
+  const told = committed(turn, commit);
   const next = { ...run, stage: "applying" as const, stageSince: turn.now, previous: state.lock };
   return enter(turn, "promoting", { ...remember(state, decision.lock), run: next, decision: null }, [
     told,
     ...refreshActions(turn),
   ]);
+}
+
+/** The promotion is in Git, in time or late. */
+export function committed(turn: RunTurn, commit: string): Action {
+  const { id } = turn.run.canary;
+  const message = `Promotion of ${id.name}.${id.namespace} is committed as ${commit.slice(0, 10)}`;
+  return announce(turn, "promoting", message, { details: { commit } });
 }

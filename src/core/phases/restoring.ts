@@ -51,7 +51,9 @@ export function stepRestoring(turn: RunTurn): Step {
   }
   const zero = targetToZero(turn);
   if (zero.length > 0) {
-    return keep(back, { routedAt }, [...unfenceActions(turn), ...zero], { waitsFor: "Scales the canary down." });
+    return keep(back, { routedAt }, [...unfenceActions(turn), ...zero, { type: "floor-primary", floor: null }], {
+      waitsFor: "Scales the canary down.",
+    });
   }
   const reason = run.rollback?.reason ?? "The primary of the promotion did not get ready.";
   const decision = makeDecision(turn, {
@@ -78,7 +80,8 @@ export function stepRestoring(turn: RunTurn): Step {
     `Canary failed! Scaling down ${run.canary.id.name}.${run.canary.id.namespace}`,
     { severity: "warn" },
   );
-  return enter(turn, "reverting", { decision, last }, [
+  const previousCookie = run.cookies.canary ?? state.previousCookie;
+  return enter(turn, "reverting", { decision, last, previousCookie }, [
     ...unfenceActions(turn),
     { type: "floor-primary", floor: null },
     told,

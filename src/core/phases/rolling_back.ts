@@ -16,6 +16,9 @@ import {
   unfenceActions,
 } from "../traffic.ts";
 import { announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
+import { committed } from "./pushing.ts";
+
+const FAILED_HOOK: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Failed" };
 
 export function stepRollingBack(turn: RunTurn): Step {
   const { run, seen, now } = turn;
@@ -59,7 +62,9 @@ function rest(turn: RunTurn): Step {
   const { decision } = state;
   if (decision !== null && decision.kind === "promotion") {
     const outcome = seen.decision;
-    if (outcome?.type === "committed") return landedAnyway(turn, decision.lock, cause);
+    if (outcome?.type === "committed") {
+      return landedAnyway(turn, { lock: decision.lock, commit: outcome.commit }, cause);
+    }
     const gone = outcome?.type === "withdrawn" || outcome?.type === "impossible";
     if (!gone) {
       const what = "Takes the promotion commit back, or finds out that it landed.";
@@ -74,21 +79,27 @@ function rest(turn: RunTurn): Step {
  * The promotion landed though traffic went back. A release that failed is withdrawn; one that passed and only came
  * late is what Git says now, and is promoted from there without a share.
  */
-function landedAnyway(turn: RunTurn, landed: Lock, cause: RollbackCause): Step {
+function landedAnyway(
+  turn: RunTurn,
+  landed: { readonly lock: Lock; readonly commit: string },
+  cause: RollbackCause,
+): Step {
   const { run, state, now } = turn;
   if (cause === "failed") {
     return withdraw(
       { ...turn, state: { ...state, decision: null } },
-      landed,
+      landed.lock,
       run.rollback?.reason ?? "The release failed.",
     );
   }
   const next = { ...run, stage: "applying" as const, stageSince: now, previous: state.lock, rollback: null };
-  return enter(turn, "promoting", { ...remember(state, landed), run: next, decision: null });
+  return enter(turn, "promoting", { ...remember(state, landed.lock), run: next, decision: null }, [
+    committed(turn, landed.commit),
+  ]);
 }
 
 /** Undoes a committed promotion in Git: the lock that users are on again, and the manifests back to it. */
-export function withdraw(turn: RunTurn, landed: Lock, reason: string): Step {
+function withdraw(turn: RunTurn, landed: Lock, reason: string): Step {
   const { run, state } = turn;
   const lock = state.lock;
   if (lock === null) return enter(turn, "new", { run: null });
@@ -103,10 +114,20 @@ export function withdraw(turn: RunTurn, landed: Lock, reason: string): Step {
     evidenceOf: run,
   });
   const withdrawn = [...state.withdrawn.filter((known) => known !== lockDigest(landed)), lockDigest(landed)].slice(-10);
-  return enter(turn, "reverting", { decision, withdrawn, last: lastOf(turn, "failed", reason) }, [{
-    type: "submit",
-    decision,
-  }]);
+  const patch = { ...expiring(turn), decision, withdrawn, last: lastOf(turn, "failed", reason) };
+  return enter(turn, "reverting", patch, [...failure(turn), { type: "submit", decision }]);
+}
+
+/** The rollout's cookie is to be expired in browsers. */
+function expiring(turn: RunTurn): Pick<State, "previousCookie"> {
+  return { previousCookie: turn.run.cookies.canary ?? turn.state.previousCookie };
+}
+
+/** What is told and called when a rollout has failed, however far it had come. */
+function failure(turn: RunTurn): readonly Action[] {
+  const { id } = turn.run.canary;
+  const message = `Canary failed! Scaling down ${id.name}.${id.namespace}`;
+  return [announce(turn, "failed", message, { severity: "warn", part: "end" }), FAILED_HOOK];
 }
 
 function lastOf(turn: RunTurn, outcome: Outcome, reason: string): LastRun {
@@ -118,8 +139,7 @@ function lastOf(turn: RunTurn, outcome: Outcome, reason: string): LastRun {
 function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[]): Step {
   const { run, state } = turn;
   const reason = run.rollback?.reason ?? "";
-  const cookies: Partial<State> = { previousCookie: run.cookies.canary ?? state.previousCookie };
-  const failedHook: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Failed" };
+  const cookies = expiring(turn);
   switch (cause) {
     case "superseded":
       return enter(
@@ -145,7 +165,7 @@ function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[
       return enter(turn, "idle", { ...cookies, run: null, decision: null, held, last: lastOf(turn, "held", reason) }, [
         ...actions,
         told,
-        failedHook,
+        FAILED_HOOK,
       ]);
     }
     case "failed": {
@@ -161,14 +181,8 @@ function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[
         reason,
         evidenceOf: run,
       });
-      const told = announce(
-        turn,
-        "failed",
-        `Canary failed! Scaling down ${run.canary.id.name}.${run.canary.id.namespace}`,
-        { severity: "warn", part: "end" },
-      );
       const patch = { ...cookies, decision, last: lastOf(turn, "failed", reason) };
-      return enter(turn, "reverting", patch, [...actions, told, failedHook, { type: "submit", decision }]);
+      return enter(turn, "reverting", patch, [...actions, ...failure(turn), { type: "submit", decision }]);
     }
   }
 }

@@ -7,7 +7,7 @@ import { longestWindowMs } from "../analysis.ts";
 import { canaryReplicas, enoughReady } from "../capacity.ts";
 import { rollBack } from "../runs.ts";
 import type { Stage } from "../state.ts";
-import { repairActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
+import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
 import { announcement } from "./words.ts";
@@ -20,7 +20,11 @@ export function stepStarting(turn: RunTurn): Step {
     const { reason } = turn.seen.cluster.routes;
     return waitAndTell(turn, "waiting", `Waits for the route to be accepted${reason === null ? "" : `: ${reason}`}.`);
   }
-  if (turn.state.suspended || turn.state.paused !== null) return waitAndTell(turn, "waiting", "Suspended at weight 0.");
+  if (turn.state.suspended || turn.state.paused !== null) {
+    const step = waitAndTell(turn, "waiting", "Suspended at weight 0.");
+    // No deadline runs meanwhile.
+    return { state: { ...step.state, run: { ...turn.run, stageSince: turn.now } }, actions: step.actions };
+  }
   switch (turn.run.stage) {
     case "applying":
       return apply(turn);
@@ -28,6 +32,8 @@ export function stepStarting(turn: RunTurn): Step {
       return scaleUp(turn);
     case "comparing":
       return compare(turn);
+    case "fencing":
+      return fence(turn);
     case "pre-rollout":
       return warmUp(turn);
     case "gate":
@@ -108,7 +114,7 @@ function compare(turn: RunTurn): Step {
     const stage: Stage = engineApplies ? "scaling" : run.stage;
     return { state: { ...step.state, run: { ...run, stage, stageSince: now, nextCheckAt } }, actions: step.actions };
   }
-  return advance(turn, "pre-rollout", {
+  return advance(turn, "fencing", {
     templateDigest: answer.templateDigest,
     rendered: { primary: answer.primary, configs: answer.configs },
     digests: answer.digests,
@@ -116,17 +122,15 @@ function compare(turn: RunTurn): Step {
   });
 }
 
-function warmUp(turn: RunTurn): Step {
+/** All that must be true before a hook with effects is called, so that it is not called for nothing. */
+function fence(turn: RunTurn): Step {
   const { run, seen, state, now } = turn;
-  if (seen.cluster.fenceNeeded && !(seen.cluster.fence === "ours" && seen.cluster.fenceRun === run.id)) {
-    if (seen.cluster.fence === "foreign") {
-      return waitAndTell(turn, "stalled", "The target is fenced by someone else: take that off first.", {
-        severity: "warn",
-        alert: true,
-      });
-    }
-    return keep(turn, {}, [{ type: "fence", rollout: run.id }]);
+  if (seen.cluster.fenceNeeded && seen.cluster.fence === "foreign") {
+    const what = "The target is fenced by someone else: take that off first.";
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
   }
+  const unfenced = fenceActions(turn);
+  if (unfenced.length > 0) return keep(turn, {}, unfenced);
   if (run.canary.skipAnalysis) return toPushing(turn, "The analysis is skipped.");
   const clearAt = state.lastTrafficAt === null ? 0 : state.lastTrafficAt + longestWindowMs(run.canary.analysis);
   if (now < clearAt) {
@@ -134,6 +138,11 @@ function warmUp(turn: RunTurn): Step {
       waitsFor: "Waits until the last rollout is out of the metric windows.",
     });
   }
+  return advance(turn, "pre-rollout", { nextCheckAt: now });
+}
+
+function warmUp(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
   const hooked = run.canary.analysis.webhooks.some((hook) => hook.type === "pre-rollout");
   if (!hooked || run.preRolloutPassed) return firstStep(turn);
   const answer = seen.answers.hooks["pre-rollout"];
