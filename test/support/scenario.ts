@@ -6,6 +6,8 @@ import type { Action } from "../../src/core/action.ts";
 import type { Canary, WebhookType } from "../../src/core/canary.ts";
 import type { Command } from "../../src/core/command.ts";
 import type { Gate, Lock } from "../../src/core/decision.ts";
+import { digestOf } from "../../src/core/digest.ts";
+import type { Release } from "../../src/core/release.ts";
 import type { State } from "../../src/core/state.ts";
 import { NO_WORKLOAD } from "../../src/core/workload.ts";
 import { newState } from "../../src/core/state.ts";
@@ -96,7 +98,8 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => Stage>> 
   canary: (stage, words) => ({ ...stage, canary: canaryFrom(words) }),
   world: (stage, words) => setUp(stage, words),
   // Git
-  candidate: (stage, [version = ""]) => changed(stage, (world) => declare(world, { candidate: versionOf(version) })),
+  candidate: (stage, [version = ""]) =>
+    changed(stage, (world) => declare(world, { candidate: pushed(world, version) })),
   spec: (stage, words) => {
     const canary = canaryFrom(words);
     return changed({ ...stage, canary }, (world) => declare(world, { canary }));
@@ -140,9 +143,10 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => Stage>> 
     const { routes } = stage.story.world.cluster;
     const next = oneOf(how, ["drifted", "refused", "accepted"] as const);
     if (next === "drifted") return changed(stage, (world) => meddle(world, { routes: { ...routes, drifted: true } }));
-    const accepted = next === "accepted" ? "yes" as const : "no" as const;
-    const reason = next === "accepted" ? null : "Gateway is missing";
-    return changed(stage, (world) => meddle(world, { routes: { ...routes, accepted, reason } }));
+    return changed(
+      stage,
+      (world) => inMood(world, { routesRefused: next === "accepted" ? null : "Gateway is missing" }),
+    );
   },
   // People
   approve: (stage, words) => asked(stage, "approve", words),
@@ -168,6 +172,11 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => Stage>> 
   // The process dies after so many actions of the turn that is due; the next turn is another process's.
   kill: (stage, [done = "0"]) => oneTurn(stage, { killedAfter: Number(done) }),
 };
+
+/** Each push is a commit of its own, also of a version that was there before. */
+function pushed(world: ToyWorld, version: string): Release {
+  return { ...versionOf(version), commit: digestOf([world.git.commit, version], 40) };
+}
 
 function oneOf<T extends string>(word: string, known: readonly T[]): T {
   const found = known.find((one) => one === word);
@@ -284,13 +293,15 @@ function withPrimary(world: ToyWorld, how: string, version: string): ToyWorld {
 
 function withTarget(world: ToyWorld, how: string, version: string): ToyWorld {
   const { target } = world.cluster;
-  switch (oneOf(how, ["edited", "deleted", "down"] as const)) {
+  switch (oneOf(how, ["edited", "deleted", "down", "unfenced"] as const)) {
     case "edited": {
       const release = versionOf(version);
       return { ...meddle(world, { target: aWorkload(release, target.replicas) }), live: release };
     }
     case "deleted":
       return { ...meddle(world, { target: NO_WORKLOAD, targetRevision: null }), live: null };
+    case "unfenced":
+      return meddle(world, { fence: "none", fenceRun: null });
     case "down":
       return meddle(world, { target: { ...target, ready: 0, available: 0 } });
   }

@@ -58,14 +58,21 @@ export function turn(story: Story, options: TurnOptions = {}): { readonly story:
   const done = next.actions.slice(0, options.killedAfter ?? next.actions.length);
   const world = frozen(pass(done.reduce(perform, story.world)));
   const turned: Turned = { before: state, asked, seen, after, actions: next.actions, now };
-  return { story: { state: after, world, now, due: dueAfter(turned, world, story.world) }, turned };
+  return {
+    story: { state: after, world, now, due: dueAfter(turned, done.length, { before: story.world, after: world }) },
+    turned,
+  };
 }
 
 /** A second later where something is under way, at once where the step wants that, else when the step asked to be woken, else with the next look at Git. */
-function dueAfter(turned: Turned, world: ToyWorld, before: ToyWorld): number {
+function dueAfter(
+  turned: Turned,
+  done: number,
+  worlds: { readonly before: ToyWorld; readonly after: ToyWorld },
+): number {
   const { now, actions } = turned;
-  const acted = actions.some(({ type }) => type !== "wake" && type !== "announce");
-  const moving = acted || JSON.stringify(world) !== JSON.stringify(before);
+  const killed = done < actions.length;
+  const moving = killed || JSON.stringify(worlds.after) !== JSON.stringify(worlds.before);
   const wakes = actions.flatMap((action) => action.type === "wake" ? [action.at] : []);
   const soonest = Math.min(now + POLL_MS, ...wakes);
   if (moving) return now + SECOND;

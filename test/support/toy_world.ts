@@ -28,6 +28,8 @@ export interface Mood {
   readonly podsTake: number;
   /** Turns until a route is accepted; 0: at once. */
   readonly routesTake: number;
+  /** Why the data plane takes no route that is written; null: it takes them. */
+  readonly routesRefused: string | null;
   /** Revisions whose pods never get ready, by workload. */
   readonly primaryStuck: readonly string[];
   readonly canaryStuck: readonly string[];
@@ -48,6 +50,7 @@ export interface Mood {
 const GOOD_MOOD: Mood = {
   podsTake: 1,
   routesTake: 1,
+  routesRefused: null,
   primaryStuck: [],
   canaryStuck: [],
   git: "up",
@@ -348,6 +351,9 @@ function allReady(workload: WorkloadView): WorkloadView {
 
 function routed(world: ToyWorld): ToyWorld {
   const { routes } = world.cluster;
+  const { routesRefused } = world.mood;
+  if (routesRefused !== null) return meddle(world, { routes: { ...routes, accepted: "no", reason: routesRefused } });
+  if (routes.accepted === "no") return meddle(world, { routes: { ...routes, accepted: "yes", reason: null } });
   if (world.routesLeft > 0) return { ...world, routesLeft: world.routesLeft - 1 };
   return routes.accepted === "unknown" ? meddle(world, { routes: { ...routes, accepted: "yes" } }) : world;
 }
