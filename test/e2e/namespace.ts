@@ -1,0 +1,61 @@
+/**
+ * A network and process namespace that the run itself makes: pods get addresses that exist nowhere else, nothing in it
+ * has a way out, and when its first process ends, all others end with it, whatever happened.
+ */
+import { MissingToolError, onPath } from "../servers/commands.ts";
+
+/** Addresses of pods; all of them are on the namespace's loopback device. */
+export const POD_NETWORK = { first: "10.244.0.1", cidr: "10.244.0.1/16" } as const;
+
+/** Set for the process inside; not "SERIN_…", which would be a field of the agent's configuration. */
+const MARK = "E2E_INSIDE_NAMESPACE";
+
+export function isInside(): boolean {
+  return Deno.env.get(MARK) === "1";
+}
+
+const PREPARE = `ip link set lo up && ip addr add ${POD_NETWORK.cidr} dev lo && mount -t tmpfs tmpfs /run && exec "$@"`;
+
+/** What a user without root gets by a user namespace. */
+function unshareArgs(): readonly string[] {
+  const rights = Deno.uid() === 0 ? [] : ["--map-root-user"];
+  // /run is its own, so that a service account can be mounted where a pod has it.
+  return ["--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", ...rights];
+}
+
+/** @throws {MissingToolError} a tool is missing, or the machine does not allow it */
+export async function checkNamespaces(): Promise<void> {
+  for (const tool of ["unshare", "setpriv", "ip"]) {
+    if (await onPath(tool) === undefined) {
+      throw new MissingToolError(`"${tool}" is not on the PATH. Install util-linux and iproute2`);
+    }
+  }
+  const { success, stderr } = await namespaced(["true"], "piped").output();
+  if (success) return;
+  throw new MissingToolError(
+    `This machine does not allow a network namespace (${new TextDecoder().decode(stderr).trim()}). ` +
+      "Run as root, or allow unprivileged user namespaces",
+  );
+}
+
+/** Runs this program anew, inside; returns its exit status. */
+export async function runInside(script: string, args: readonly string[]): Promise<number> {
+  const child = namespaced([Deno.execPath(), "run", "--allow-all", script, ...args], "inherit").spawn();
+  // The terminal's interrupt reaches the process inside as well, which takes things down and ends.
+  const wait = (): void => {};
+  Deno.addSignalListener("SIGINT", wait);
+  const { code } = await child.status;
+  Deno.removeSignalListener("SIGINT", wait);
+  return code;
+}
+
+/** Should this process be killed, the kernel kills unshare, which kills everything inside. */
+function namespaced(command: readonly string[], streams: "inherit" | "piped"): Deno.Command {
+  return new Deno.Command("setpriv", {
+    args: ["--pdeathsig", "KILL", "unshare", ...unshareArgs(), "sh", "-c", PREPARE, "sh", ...command],
+    env: { [MARK]: "1" },
+    stdin: "null",
+    stdout: streams,
+    stderr: streams,
+  });
+}

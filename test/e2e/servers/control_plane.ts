@@ -1,0 +1,196 @@
+/** A real control plane: etcd, kube-apiserver with an audit log, controller-manager and scheduler, and one node. */
+import { machineClock } from "../../../adapters/platform/clock.ts";
+import type { KubeEndpoint } from "../../../adapters/platform/kube/config.ts";
+import { type OpenCluster, openCluster } from "../../../adapters/platform/kube.ts";
+import type { ApiServer } from "../../wire/api_case.ts";
+import { POD_NETWORK } from "../namespace.ts";
+import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+
+export interface ControlPlane {
+  /** As the certificate names it: an address that is not loopback. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** As an administrator, for cases. */
+  readonly admin: ApiServer;
+  /** As an administrator, through the product's client. */
+  readonly cluster: OpenCluster;
+  readonly adminToken: string;
+  readonly caFile: string;
+  /** An administrator's, for kubectl and for servers that want a file. */
+  readonly kubeconfig: string;
+  readonly auditLog: string;
+  readonly processes: { readonly apiserver: Running };
+  /** Closes clients; the processes belong to the run. */
+  close(): Promise<void>;
+}
+
+export interface ControlPlaneOptions {
+  readonly processes: Processes;
+  /** Where programs are, by name. */
+  readonly programs: ReadonlyMap<string, string>;
+  readonly folder: string;
+  /** Controllers and scheduler too; a contract suite needs none. */
+  readonly controllers: boolean;
+}
+
+const PORT = 6443;
+const ETCD = "http://127.0.0.1:2379";
+const HOST = POD_NETWORK.first;
+
+/** Exact names; one that is not known stops the controller-manager. */
+const CONTROLLERS = [
+  "deployment-controller",
+  "replicaset-controller",
+  "daemonset-controller",
+  "statefulset-controller",
+  "endpointslice-controller",
+  "garbage-collector-controller",
+  "horizontal-pod-autoscaler-controller",
+  "namespace-controller",
+  "serviceaccount-controller",
+];
+
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { processes, folder } = options;
+  const program = (name: string): string => options.programs.get(name) ?? name;
+  await Deno.mkdir(`${folder}/certs`, { recursive: true });
+  const adminToken = crypto.randomUUID();
+  await Deno.writeTextFile(`${folder}/tokens.csv`, `${adminToken},admin,1,"system:masters"\n`);
+  await Deno.writeTextFile(`${folder}/audit.yaml`, AUDIT_POLICY);
+  await writeKeyPair(folder);
+  const etcd = processes.start({ name: "etcd", path: program("etcd"), args: etcdArgs(folder) });
+  const apiserver = processes.start({
+    name: "kube-apiserver",
+    path: program("kube-apiserver"),
+    args: apiserverArgs(folder),
+  });
+  await untilUp(etcd, () => answersOk(`${ETCD}/health`));
+  const caFile = `${folder}/certs/apiserver.crt`;
+  await untilUp(apiserver, async () => (await Deno.stat(caFile)).isFile);
+  const caPem = await Deno.readTextFile(caFile);
+  const url = `https://${HOST}:${PORT}`;
+  const client = Deno.createHttpClient({ caCerts: [caPem] });
+  const headers = { authorization: `Bearer ${adminToken}` };
+  await untilUp(apiserver, () => answersOk(`${url}/readyz`, { client, headers }));
+  const kubeconfig = `${folder}/admin.kubeconfig`;
+  await Deno.writeTextFile(kubeconfig, kubeconfigText(url, caPem, adminToken));
+  const endpoint: KubeEndpoint = {
+    baseUrl: url,
+    caPem,
+    token: () => Promise.resolve(adminToken),
+    namespace: "default",
+  };
+  const cluster = openCluster({ endpoint, clock: machineClock, fieldManager: "installer" });
+  if (options.controllers) await startControllers({ processes, program, kubeconfig });
+  return {
+    address: { host: HOST, port: PORT },
+    admin: { url, headers, client },
+    cluster,
+    adminToken,
+    caFile,
+    kubeconfig,
+    auditLog: `${folder}/audit.log`,
+    processes: { apiserver },
+    async close() {
+      await cluster.close();
+      client.close();
+    },
+  };
+}
+
+function etcdArgs(folder: string): readonly string[] {
+  const peer = "http://127.0.0.1:2380";
+  return [
+    "--unsafe-no-fsync",
+    `--data-dir=${folder}/etcd`,
+    `--listen-client-urls=${ETCD}`,
+    `--advertise-client-urls=${ETCD}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+    "--log-level=warn",
+  ];
+}
+
+function apiserverArgs(folder: string): readonly string[] {
+  return [
+    `--etcd-servers=${ETCD}`,
+    `--secure-port=${PORT}`,
+    "--bind-address=0.0.0.0",
+    // There is no default route to guess it from.
+    `--advertise-address=${HOST}`,
+    "--endpoint-reconciler-type=none",
+    `--cert-dir=${folder}/certs`,
+    "--service-account-issuer=https://kubernetes.default.svc",
+    `--service-account-key-file=${folder}/sa.pub`,
+    `--service-account-signing-key-file=${folder}/sa.key`,
+    "--authorization-mode=RBAC",
+    `--token-auth-file=${folder}/tokens.csv`,
+    "--service-cluster-ip-range=10.96.0.0/16",
+    "--disable-admission-plugins=ServiceAccount",
+    `--audit-policy-file=${folder}/audit.yaml`,
+    `--audit-log-path=${folder}/audit.log`,
+  ];
+}
+
+const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    userGroups: [system:nodes]
+  - level: Metadata
+`;
+
+async function startControllers(parts: {
+  readonly processes: Processes;
+  readonly program: (name: string) => string;
+  readonly kubeconfig: string;
+}): Promise<void> {
+  const common = [`--kubeconfig=${parts.kubeconfig}`, "--leader-elect=false", "--bind-address=127.0.0.1"];
+  const manager = parts.processes.start({
+    name: "kube-controller-manager",
+    path: parts.program("kube-controller-manager"),
+    args: [...common, `--controllers=${CONTROLLERS.join(",")}`, "--concurrent-deployment-syncs=10"],
+  });
+  const scheduler = parts.processes.start({
+    name: "kube-scheduler",
+    path: parts.program("kube-scheduler"),
+    args: common,
+  });
+  // Their certificates are their own, and only their health is asked: that they listen is enough.
+  const listens = async (port: number): Promise<boolean> => {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  };
+  await untilUp(manager, () => listens(10257));
+  await untilUp(scheduler, () => listens(10259));
+}
+
+function kubeconfigText(server: string, caPem: string, token: string): string {
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "e2e", cluster: { server, "certificate-authority-data": btoa(caPem) } }],
+    users: [{ name: "admin", user: { token } }],
+    contexts: [{ name: "e2e", context: { cluster: "e2e", user: "admin" } }],
+    "current-context": "e2e",
+  });
+}
+
+/** The pair that service account tokens are signed and checked with. */
+async function writeKeyPair(folder: string): Promise<void> {
+  const algorithm = {
+    name: "RSASSA-PKCS1-v1_5",
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: "SHA-256",
+  };
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  await Deno.writeTextFile(`${folder}/sa.key`, pem("PRIVATE KEY", await crypto.subtle.exportKey("pkcs8", privateKey)));
+  await Deno.writeTextFile(`${folder}/sa.pub`, pem("PUBLIC KEY", await crypto.subtle.exportKey("spki", publicKey)));
+}
+
+function pem(label: string, der: ArrayBuffer): string {
+  const lines = btoa(String.fromCharCode(...new Uint8Array(der))).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}

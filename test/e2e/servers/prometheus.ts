@@ -1,0 +1,51 @@
+/** A real Prometheus: pods by their annotations as in Flagger's own installation, Envoy, and the agent's /metrics. */
+import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+
+export interface Prometheus {
+  readonly url: string;
+  readonly running: Running;
+}
+
+export interface PrometheusOptions {
+  readonly processes: Processes;
+  readonly programs: ReadonlyMap<string, string>;
+  readonly folder: string;
+  /** Where the node lists its pods: Debian's build knows no Kubernetes discovery. */
+  readonly podsUrl: string;
+  /** host:port and path of what is scraped beside pods, by job. */
+  readonly targets: Readonly<Record<string, { readonly host: string; readonly path: string }>>;
+}
+
+const LISTEN = "127.0.0.1:9090";
+
+export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
+  const { processes, programs, folder } = options;
+  const config = `${folder}/prometheus.yaml`;
+  await Deno.writeTextFile(config, configText(options));
+  const running = processes.start({
+    name: "prometheus",
+    path: programs.get("prometheus") ?? "prometheus",
+    args: [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${folder}/prometheus`,
+      `--web.listen-address=${LISTEN}`,
+      "--log.level=warn",
+    ],
+  });
+  await untilUp(running, () => answersOk(`http://${LISTEN}/-/ready`));
+  return { url: `http://${LISTEN}`, running };
+}
+
+/** JSON is YAML. */
+function configText({ podsUrl, targets }: PrometheusOptions): string {
+  const pods = { job_name: "kubernetes-pods", http_sd_configs: [{ url: podsUrl, refresh_interval: "1s" }] };
+  const others = Object.entries(targets).map(([job, { host, path }]) => ({
+    job_name: job,
+    metrics_path: path,
+    static_configs: [{ targets: [host] }],
+  }));
+  return JSON.stringify({
+    global: { scrape_interval: "1s", scrape_timeout: "1s" },
+    scrape_configs: [pods, ...others],
+  });
+}

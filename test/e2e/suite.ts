@@ -1,0 +1,55 @@
+/** What a suite is, and how its checks are counted: each is told as it ends, and a failed one does not hide the rest. */
+import type { Processes } from "./processes.ts";
+
+export interface Suite {
+  readonly name: string;
+  /** One line for people. */
+  readonly about: string;
+  /** Servers that must be installed, by name. */
+  readonly servers: readonly string[];
+  run(run: Run): Promise<void>;
+}
+
+/** One run of one suite. */
+export interface Run {
+  /** A folder of its own, for logs and all that servers write. */
+  readonly folder: string;
+  /** Files of the servers it asked for, by name. */
+  readonly programs: ReadonlyMap<string, string>;
+  readonly processes: Processes;
+  readonly checks: Checks;
+  /** With `--keep`: says how to look around, and resolves when the person interrupts. At once without it. */
+  readonly keep: (how: readonly string[]) => Promise<void>;
+}
+
+/** Checks of a run. */
+export class Checks {
+  passed = 0;
+  readonly failures: string[] = [];
+  readonly #say: (line: string) => void;
+
+  constructor(say: (line: string) => void) {
+    this.#say = say;
+  }
+
+  /** One check; what it returns is a figure worth telling. @returns whether it passed */
+  async check(name: string, body: () => Promise<string | void> | string | void): Promise<boolean> {
+    const startedAt = performance.now();
+    try {
+      const figure = await body();
+      this.passed++;
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      this.#say(`  ok      ${name} (${seconds} s)${typeof figure === "string" ? `: ${figure}` : ""}\n`);
+      return true;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.failures.push(`${name}: ${text}`);
+      this.#say(`  FAILED  ${name}: ${text}\n`);
+      return false;
+    }
+  }
+
+  note(text: string): void {
+    this.#say(`          ${text}\n`);
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Everything around the agent, real: control plane, a node whose pods serve, Contour and Envoy, Prometheus, a Git server
+ * that is stock git, and the agent beside them as it is installed. A suite asks for it with the files of a repository.
+ */
+import { machineClock } from "../../adapters/platform/clock.ts";
+import { type KubeObject, listAt, refOf, stringAt } from "../../src/core/kube_object.ts";
+import { CANARY, HOST, REPOSITORY } from "../../src/demo/stage.ts";
+import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
+import type { CanaryDetail } from "../../src/ports/agent.ts";
+import { type GitServer, startGitServer } from "../../src/sandbox/git/git_server.ts";
+import { type Load, startLoad } from "../../src/sandbox/load/load_generator.ts";
+import { callApi } from "../wire/api_case.ts";
+import { objectsIn } from "../support/rbac.ts";
+import { until } from "../support/until.ts";
+import { AGENT_HOST, agentObjects, type InstalledAgent, startAgent } from "./servers/agent.ts";
+import { type ControlPlane, startControlPlane } from "./servers/control_plane.ts";
+import { type DataPlane, dataPlaneObjects, startDataPlane } from "./servers/data_plane.ts";
+import { type Prometheus, startPrometheus } from "./servers/prometheus.ts";
+import type { Run } from "./suite.ts";
+
+export interface World {
+  readonly plane: ControlPlane;
+  readonly data: DataPlane;
+  readonly prometheus: Prometheus;
+  readonly git: GitServer;
+  readonly clone: Clone;
+  /** The agent that runs, or ran last. */
+  readonly agent: InstalledAgent;
+  startAgent(): Promise<InstalledAgent>;
+  /** Waits until the canary's view fulfils a condition; the view is in the error when it does not in time. */
+  see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
+  /** Real requests to the host of the demo through Envoy; ended with the world. */
+  load(ratePerSecond: number): Load;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly files: Readonly<Record<string, string>>;
+  readonly engine: "self" | "flux" | "argocd";
+  /** Files of deploy/rbac, without their ending. */
+  readonly rights: readonly string[];
+  /** More CRDs. */
+  readonly kinds?: readonly KubeObject[];
+  /** What else is there before the agent starts. */
+  readonly prepare?: (plane: ControlPlane, git: GitServer) => Promise<void>;
+  /** More hosts that the agent may call. */
+  readonly allowedHosts?: readonly string[];
+}
+
+const NODE = "node-1";
+/** Where the node lists its pods for Prometheus. */
+const PODS_URL = "http://127.0.0.1:9900/pods";
+
+export const RIGHTS = ["base", "identity", "leader_election", "router_gatewayapi"] as const;
+
+export async function openWorld(run: Run, options: WorldOptions): Promise<World> {
+  const { processes, programs, folder } = run;
+  const plane = await startControlPlane({ processes, programs, folder, controllers: true });
+  const gateway = { namespace: CANARY.namespace, name: "public" };
+  const mesh = await dataPlaneObjects({ programs, gateway });
+  await installKinds(plane, [...mesh.kinds, ...await ownKinds(), ...options.kinds ?? []]);
+  const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: CANARY.namespace } };
+  for (const object of [namespace, ...mesh.objects, ...await agentObjects(options.rights)]) {
+    await plane.cluster.apply(object);
+  }
+  await startNode(run, plane);
+  const data = await startDataPlane({ processes, programs, folder, plane, gateway });
+  const targets = {
+    envoy: { host: data.metricsHost, path: "/stats/prometheus" },
+    serin: { host: AGENT_HOST, path: "/metrics" },
+  };
+  const prometheus = await startPrometheus({ processes, programs, folder, podsUrl: PODS_URL, targets });
+  const git = startGitServer({ dir: `${folder}/git`, clock: machineClock });
+  await git.createRepository(REPOSITORY, options.files);
+  const clone = await cloneRepository(git.urlOf(REPOSITORY), `${folder}/clone`);
+  await options.prepare?.(plane, git);
+  const start = (): Promise<InstalledAgent> => {
+    const hosts = [git.url, prometheus.url].map((url) => new URL(url).host);
+    const allowedHosts = [...hosts, ...options.allowedHosts ?? []];
+    return startAgent({ processes, plane, folder, settings: settings(options, git, prometheus), allowedHosts });
+  };
+  let agent = await start();
+  const loads: Load[] = [];
+  return {
+    plane,
+    data,
+    prometheus,
+    git,
+    clone,
+    get agent() {
+      return agent;
+    },
+    async startAgent() {
+      agent = await start();
+      return agent;
+    },
+    see: (what, condition, timeoutMs = 90_000) => see(() => agent, { what, condition, timeoutMs }),
+    load(ratePerSecond) {
+      const load = startLoad({ url: data.gatewayUrl, host: HOST, ratePerSecond, clock: machineClock });
+      loads.push(load);
+      return load;
+    },
+    async close() {
+      for (const load of loads) await load.stop();
+      await git.stop();
+      await plane.close();
+    },
+  };
+}
+
+function settings(options: WorldOptions, git: GitServer, prometheus: Prometheus): string {
+  return `provider: gatewayapi:v1
+metricsServer: ${prometheus.url}
+engine: ${options.engine}
+secrets: { copy: false }
+sources:
+  - name: fleet
+    url: ${git.urlOf(REPOSITORY)}
+    branch: main
+    pollInterval: 1s
+`;
+}
+
+async function see(
+  agent: () => InstalledAgent,
+  wanted: {
+    readonly what: string;
+    readonly condition: (view: CanaryDetail) => boolean;
+    readonly timeoutMs: number;
+  },
+): Promise<CanaryDetail> {
+  let last: CanaryDetail | undefined;
+  const met = async (): Promise<boolean> => {
+    const seen = await agent().canary(CANARY.namespace, CANARY.name).catch(() => undefined);
+    if (seen === undefined) return false;
+    last = seen;
+    return wanted.condition(seen);
+  };
+  await until(wanted.what, async () => await met() || (await machineClock.sleep(100), false), wanted.timeoutMs)
+    .catch((error) => {
+      const said = last?.events.slice(-12).map((one) => one.message).join(" | ");
+      const where = last === undefined
+        ? "the agent does not know the canary"
+        : `it is ${last.phase} at ${last.weight}, waits for ${last.waitsFor}, stalled: ${last.stalled}; ${said}`;
+      throw new Error(`${error instanceof Error ? error.message : error}; ${where}`);
+    });
+  if (last === undefined) throw new Error("the agent does not know the canary");
+  return last;
+}
+
+/** The CRDs of deploy/, as a user applies them. */
+export async function ownKinds(): Promise<readonly KubeObject[]> {
+  const folder = new URL("../../deploy/crds/", import.meta.url);
+  const kinds: KubeObject[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    kinds.push(...objectsIn(await Deno.readTextFile(new URL(name, folder))));
+  }
+  return kinds;
+}
+
+/** Applies CRDs and waits until each is served. */
+export async function installKinds(plane: ControlPlane, kinds: readonly KubeObject[]): Promise<void> {
+  for (const kind of kinds) await plane.cluster.apply(kind);
+  for (const kind of kinds) {
+    await until(`${kind.metadata.name} is served`, async () => {
+      const live = await plane.cluster.live(refOf(kind));
+      return listAt(live, "status", "conditions").some((one) =>
+        stringAt(one, "type") === "Established" && stringAt(one, "status") === "True"
+      );
+    }, 30_000);
+  }
+}
+
+async function startNode(run: Run, plane: ControlPlane): Promise<void> {
+  const path = `/api/v1/nodes/${NODE}`;
+  await plane.cluster.create({ apiVersion: "v1", kind: "Node", metadata: { name: NODE } });
+  // A node made by hand is taken for one that is not ready yet.
+  const contentType = "application/merge-patch+json";
+  const room = { cpu: "1000", memory: "1000Gi", pods: "20000" };
+  const ready = { type: "Ready", status: "True", reason: "KubeletReady" };
+  const status = { capacity: room, allocatable: room, conditions: [ready] };
+  await callApi(plane.admin, { method: "PATCH", path, contentType, body: { spec: { taints: null } } });
+  const answer = await callApi(plane.admin, {
+    method: "PATCH",
+    path: `${path}/status`,
+    contentType,
+    body: { status },
+  });
+  if (answer.status !== 200) throw new Error(`Cannot make the node: ${JSON.stringify(answer.body)}`);
+  const tokenFile = `${run.folder}/node.token`;
+  await Deno.writeTextFile(tokenFile, plane.adminToken);
+  run.processes.start({
+    name: "node",
+    path: Deno.execPath(),
+    args: [
+      "run",
+      "--allow-all",
+      new URL("pods/main.ts", import.meta.url).pathname,
+      `https://${plane.address.host}:${plane.address.port}`,
+      plane.caFile,
+      tokenFile,
+      NODE,
+      PODS_URL,
+    ],
+    env: { NO_COLOR: "1" },
+  });
+}
