@@ -17,7 +17,18 @@ export interface LoadTester {
 
 const TASKS_MAX = 1_000;
 
-export function startLoadTester(): LoadTester {
+export interface LoadTesterOptions {
+  /**
+   * Runs a task's command: `cmd` in the background, `bash` while its caller waits. Without it `cmd` is taken and not
+   * run, and `bash` refused.
+   */
+  readonly run?: (task: { readonly type: string; readonly cmd: string }) => Promise<{
+    readonly passed: boolean;
+    readonly output: string;
+  }>;
+}
+
+export function startLoadTester(options: LoadTesterOptions = {}): LoadTester {
   const open = new Set<string>();
   const tasks: unknown[] = [];
   const server = serveLoopback(async (request) => {
@@ -32,7 +43,7 @@ export function startLoadTester(): LoadTester {
       const [, kind = "", verb = ""] = found;
       return answerGate(open, gateKey(kind, payload), verb);
     }
-    return takeTask(payload, tasks);
+    return await takeTask(payload, tasks, options);
   });
   return {
     url: server.url,
@@ -49,15 +60,24 @@ function answerGate(open: Set<string>, key: string, verb: string): Response {
   return text(202, "Accepted");
 }
 
-function takeTask(payload: Readonly<Record<string, unknown>>, tasks: unknown[]): Response {
+async function takeTask(
+  payload: Readonly<Record<string, unknown>>,
+  tasks: unknown[],
+  { run }: LoadTesterOptions,
+): Promise<Response> {
   const metadata = payload["metadata"];
   if (!isJsonObject(metadata) || Object.keys(metadata).length === 0) return text(400, "Bad Request");
   const type = stringAt(metadata, "type") ?? "cmd";
-  if (type !== "cmd") return text(501, `Tasks of type "${type}" are not run by the sandbox`);
-  if (stringAt(metadata, "cmd") === undefined) return text(400, "cmd not found in metadata");
+  const isBlocking = type === "bash" && run !== undefined;
+  if (type !== "cmd" && !isBlocking) return text(501, `Tasks of type "${type}" are not run by the sandbox`);
+  const cmd = stringAt(metadata, "cmd");
+  if (cmd === undefined) return text(400, "cmd not found in metadata");
   tasks.push(payload);
   if (tasks.length > TASKS_MAX) tasks.shift();
-  return text(202, "Accepted");
+  const running = run?.({ type, cmd });
+  if (!isBlocking || running === undefined) return text(202, "Accepted");
+  const { passed, output } = await running;
+  return text(passed ? 200 : 500, output);
 }
 
 /** All gates of a canary share one key, as in Flagger's: "name.namespace", behind "rollback." for rollbacks. */
