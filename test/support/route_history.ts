@@ -23,10 +23,11 @@ export interface RouteHistory {
 }
 
 /** Follows the HTTPRoute or VirtualService of an apex from now on. */
-export function followRoute(sandbox: Sandbox, apex: string): RouteHistory {
+export function followRoute(sandbox: Sandbox, apex: string, namespace = "demo"): RouteHistory {
   const points: { readonly atMs: number; readonly weight: number; readonly mirror: boolean; object: KubeObject }[] = [];
   const take = (object: KubeObject): void => {
     if (object.kind !== "HTTPRoute" && object.kind !== "VirtualService" || object.metadata.name !== apex) return;
+    if (object.metadata.namespace !== namespace) return;
     const point = { atMs: Date.now(), ...shareIn(object, `${apex}-canary`), object };
     const last = points.at(-1);
     if (last?.weight === point.weight && last.mirror === point.mirror) last.object = object;
@@ -35,7 +36,7 @@ export function followRoute(sandbox: Sandbox, apex: string): RouteHistory {
   const { store } = sandbox.api;
   for (const kind of ["HTTPRoute", "VirtualService"]) {
     const group = kind === "HTTPRoute" ? "gateway.networking.k8s.io/v1" : "networking.istio.io/v1";
-    for (const object of store.list(group, kind, "demo")) take(object);
+    for (const object of store.list(group, kind, namespace)) take(object);
   }
   const stop = store.watch(({ type, object }) => {
     if (type !== "DELETED") take(object);

@@ -48,8 +48,8 @@ export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
   }[];
   readonly clone: Clone;
   readonly dir: string;
-  /** A canary of the stage by name, in the demo's namespace. */
-  of(name: string): Watched;
+  /** A canary of the stage by name, in the demo's namespace unless told otherwise. */
+  of(name: string, namespace?: string): Watched;
   /** Real requests to the demo's host through the gateway. */
   load(ratePerSecond?: number): Load;
   /** Real requests to any host; through the gateway unless told otherwise. Ended with the stage. */
@@ -99,7 +99,7 @@ export async function withStage(options: TestStageOptions, body: (stage: TestSta
       ...rest,
     });
     stage = set;
-    const of = (name: string): Watched => watched(set, { namespace: CANARY.namespace, name }, announced);
+    const of = (name: string, namespace = CANARY.namespace): Watched => watched(set, { namespace, name }, announced);
     const names = initialised === true ? [CANARY.name] : initialised === false ? [] : initialised;
     await Promise.all(
       names.map((name) =>
