@@ -114,11 +114,12 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
   try {
     const identity = await identify(config, cluster);
     const telling = platform.telling({ cluster, http, tables });
-    const secretKey = config.secrets.copy ? await secretKeyOf(cluster, platform.endpoint.namespace) : null;
+    const readOnly = config.mode === "observe";
+    const secretKey = config.secrets.copy && !readOnly ? await secretKeyOf(cluster, platform.endpoint.namespace) : null;
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
     const made = config.sources.map((source) => openBranch(source, shared));
     for (const scope of stateScopes(config)) await cluster.watch(scope);
-    const store = createStateStore({ cluster, epoch: () => election.epoch() });
+    const store = createStateStore({ cluster, epoch: () => election.epoch(), readOnly });
     const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
     const agent = new ServingAgent({
       clock,
@@ -350,7 +351,8 @@ function electionOf(
   parts: { readonly cluster: Cluster; readonly telling: Telling; readonly lead: () => void },
 ): Standing {
   const { enabled, namespace, lease } = config.leaderElection;
-  if (!enabled) {
+  // Who writes nothing needs no Lease, and must not hold one that a writer needs.
+  if (!enabled || config.mode === "observe") {
     return { isLeader: () => true, epoch: () => 1, stop: () => Promise.resolve(), start: () => parts.lead() };
   }
   let election: Election | null = null;
