@@ -13,7 +13,6 @@ import type { Agent, CanaryDetail, CanarySummary, CommandAnswer, SourceSummary }
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Http } from "../ports/http.ts";
-import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { fencedCluster } from "./fenced_cluster.ts";
@@ -29,6 +28,7 @@ import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
 import { type Verdict, verdictOn } from "./trouble.ts";
 import { detailOf, summaryOf, type ViewInput } from "./views.ts";
+import { watchfulLedger } from "./watchful_ledger.ts";
 import { createWatching, type Watching } from "./watching.ts";
 
 export interface AgentOptions {
@@ -346,22 +346,11 @@ export class ServingAgent implements Agent {
       store,
       observe: (state, asked, signal) => this.#observer.observe({ key, id, state, asked, signal }),
       perform: (state, seen, actions, signal) => this.#perform(key, { state, seen, actions, wake, signal }),
-      rehearse: this.#options.mode === "run" ? null : (state, actions) => this.#rehearse(key, state, { actions, wake }),
+      rehearse: this.#options.mode === "run"
+        ? null
+        : (state, actions) => this.#rehearsal.say(key, state, { actions, wake, log: this.#options.telling.log }),
       mayAct: () => this.#mayWrite(),
     };
-  }
-
-  #rehearse(
-    key: string,
-    state: State,
-    next: { readonly actions: readonly Action[]; readonly wake: (at: number) => void },
-  ): void {
-    for (const action of next.actions) if (action.type === "wake") next.wake(action.at);
-    const canary = state.run?.canary ?? state.canary;
-    if (canary === null) return;
-    for (const would of this.#rehearsal.of(key, canary, next.actions)) {
-      this.#options.telling.log("info", "would", { canary: key, phase: state.phase, would });
-    }
   }
 
   async #perform(
@@ -390,27 +379,17 @@ export class ServingAgent implements Agent {
         callHooks: (about, now, action) => this.#hooks.call(about, now, action, signal),
         wake: turn.wake,
       },
-      { canary, state, ledger: this.#watchfulLedger(branch.ledger, key), signal },
+      {
+        canary,
+        state,
+        ledger: watchfulLedger(branch.ledger, {
+          withdrawn: (id) => this.#observer.withdrawn(id),
+          settled: () => this.#wake([key]),
+          failed: (error) => telling.log("warn", "withdraw-failed", { canary: key, error: String(error) }),
+        }),
+        signal,
+      },
       actions,
     );
-  }
-
-  /** A ledger that remembers which decisions were taken back, and wakes the canary when that is known. */
-  #watchfulLedger(ledger: Ledger, key: string): Ledger {
-    return {
-      submit: (decision) => ledger.submit(decision),
-      outcome: (id) => ledger.outcome(id),
-      onOutcome: (listener) => ledger.onOutcome(listener),
-      withdraw: (id) => {
-        // Not waited for: with Git down the answer may take as long as the outage, and the turn must go on.
-        ledger.withdraw(id).then((outcome) => {
-          if (outcome.type === "pending") this.#observer.withdrawn(id);
-          this.#wake([key]);
-        }).catch((error) =>
-          this.#options.telling.log("warn", "withdraw-failed", { canary: key, error: String(error) })
-        );
-        return Promise.resolve({ type: "pending", reason: null, attempts: 0 });
-      },
-    };
   }
 }

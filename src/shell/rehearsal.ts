@@ -4,6 +4,8 @@
 import type { Action } from "../core/action.ts";
 import type { Canary } from "../core/canary.ts";
 import { namesOf } from "../core/names.ts";
+import type { State } from "../core/state.ts";
+import type { Telling } from "./telling.ts";
 
 /** The action as a sentence after "Would"; null for what a reader need not hear of. */
 export function sentenceOf(action: Action, canary: Canary): string | null {
@@ -47,12 +49,23 @@ export function sentenceOf(action: Action, canary: Canary): string | null {
 export class Rehearsal {
   readonly #said = new Map<string, string>();
 
-  /** @returns what is new since the last turn */
-  of(key: string, canary: Canary, actions: readonly Action[]): readonly string[] {
-    const sentences = actions.flatMap((action) => sentenceOf(action, canary) ?? []);
+  /** Says what a turn would have done; of the actions only the wakes are really done. */
+  say(
+    key: string,
+    state: State,
+    next: {
+      readonly actions: readonly Action[];
+      readonly wake: (at: number) => void;
+      readonly log: Telling["log"];
+    },
+  ): void {
+    for (const action of next.actions) if (action.type === "wake") next.wake(action.at);
+    const canary = state.run?.canary ?? state.canary;
+    if (canary === null) return;
+    const sentences = next.actions.flatMap((action) => sentenceOf(action, canary) ?? []);
     const all = sentences.join("\n");
-    if (all === "" || this.#said.get(key) === all) return [];
+    if (all === "" || this.#said.get(key) === all) return;
     this.#said.set(key, all);
-    return sentences;
+    for (const would of sentences) next.log("info", "would", { canary: key, phase: state.phase, would });
   }
 }
