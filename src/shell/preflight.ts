@@ -6,6 +6,7 @@ import type { Canary } from "../core/canary.ts";
 import { type KubeObject, listAt, numberAt, objectAt, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
 import type { Release } from "../core/release.ts";
+import { BugError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
@@ -41,7 +42,7 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
     return `"${refs.primary}" belongs to ${foreign}: stop that first, then annotate it with ${ADOPT_ANNOTATION}: "true" to hand it over.`;
   }
   if (input.engine.applies) return null;
-  return replicasByEngine(input) ?? apexByEngine(cluster, input);
+  return missingKind(cluster, input) ?? replicasByEngine(input) ?? apexByEngine(cluster, input);
 }
 
 /** Who else looks after an object; null when it is ours or was handed over. */
@@ -53,6 +54,35 @@ function foreignOwner(object: KubeObject): string | null {
   );
   if (owner !== undefined) return `Flagger's Canary "${stringAt(owner, "name") ?? ""}"`;
   return "someone else (it does not carry our label)";
+}
+
+/** An engine that syncs the Canary's file fails as a whole while the kind is not installed. */
+function missingKind(cluster: Cluster, { canary, refs, engine, candidate }: PreflightInput): string | null {
+  if (isWatched(cluster, canary.api)) return null;
+  const target = cluster.get(refs.targetRef);
+  const [ref] = (target === undefined ? null : engine.owner(target)) ?? [];
+  const owner = ref === undefined ? undefined : cluster.get(ref);
+  const path = stringAt(owner, "spec", "path") ?? stringAt(owner, "spec", "source", "path");
+  if (owner === undefined || path === undefined) return null;
+  // A kind that may only not be watched is no reason: then the engine is well.
+  if (engine.applied(candidate?.commit ?? "", [owner]).type !== "failed") return null;
+  const folder = path.replace(/^\.?\/+|\/+$/g, "").replace(/^\.$/, "");
+  if (folder !== "" && !canary.source.file.startsWith(`${folder}/`)) return null;
+  const group = canary.api.split("/")[0] ?? "";
+  return `${owner.kind} "${owner.metadata.name}" syncs "${canary.source.file}", and the kind Canary of ${group} is not installed, so that all of it fails: apply deploy/crds/${group}_canaries.yaml, or move the Canary out of "${
+    folder || "/"
+  }".`;
+}
+
+/** Canaries are watched wherever their kind is served. */
+function isWatched(cluster: Cluster, api: string): boolean {
+  try {
+    cluster.all(api, "Canary");
+    return true;
+  } catch (error) {
+    if (error instanceof BugError) return false;
+    throw error;
+  }
 }
 
 /** An engine that names replicas starts the target's pods again whenever they rest at none. */
