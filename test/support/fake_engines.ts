@@ -179,15 +179,21 @@ function startEngine(sandbox: Sandbox, engine: Engine): FakeEngine {
       read = { commit, objects: await manifestsAt(sandbox.git.path(REPOSITORY), commit) };
     }
     const wanted = read.objects;
-    if (failure === null) {
-      for (const object of wanted) applyOne(engine.mark(object));
-      prune(wanted);
+    let failed = failure;
+    try {
+      if (failure === null) {
+        for (const object of wanted) applyOne(engine.mark(object));
+        prune(wanted);
+      }
+    } catch (error) {
+      // As the real ones do, the whole sync fails with what the API server said.
+      failed = error instanceof Error ? error.message : String(error);
     }
-    const told = `${commit} ${failure ?? "applied"}`;
+    const told = `${commit} ${failed ?? "applied"}`;
     if (told === reported && token === null) return;
     reported = told;
-    applied = failure === null ? commit : applied;
-    engine.report({ commit, failure, token });
+    applied = failed === null ? commit : applied;
+    engine.report({ commit, failure: failed, token });
   }
 
   function applyOne(object: KubeObject): void {

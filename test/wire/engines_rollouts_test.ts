@@ -9,7 +9,7 @@ import { FENCE_ANNOTATION } from "../../src/core/names.ts";
 import { REPOSITORY } from "../../src/demo/stage.ts";
 import type { Load, LoadEntry } from "../../src/sandbox/load/load_generator.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
-import { appFiles, hostOf, imageOf, manifestOf } from "../support/app_files.ts";
+import { appFiles, canaryFileOf, hostOf, imageOf, manifestOf } from "../support/app_files.ts";
 import { type FakeEngine, startFakeArgo, startFakeFlux } from "../support/fake_engines.ts";
 import { type TestStage, withStage } from "../support/stage.ts";
 import { until } from "../support/until.ts";
@@ -26,7 +26,16 @@ interface Row {
   readonly isFenced: (object: KubeObject | undefined) => boolean;
   readonly waiting: RegExp;
   readonly failed: RegExp;
+  readonly suspend: (stage: TestStage, on: boolean) => void;
 }
+
+const KUSTOMIZATION = {
+  apiVersion: "kustomize.toolkit.fluxcd.io/v1",
+  kind: "Kustomization",
+  namespace: "flux-system",
+  name: "apps",
+};
+const APPLICATION = { apiVersion: "argoproj.io/v1alpha1", kind: "Application", namespace: "argocd", name: "apps" };
 
 const ROWS: Readonly<Record<string, Row>> = {
   flux: {
@@ -34,6 +43,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     manager: "kustomize-controller",
     isFenced: (object) => object?.metadata.annotations?.["kustomize.toolkit.fluxcd.io/reconcile"] === "disabled",
     waiting: /has not applied [0-9a-f]{10} yet: Kustomization "flux-system\/apps" is at main@sha1:/,
+    suspend: (stage, on) => void stage.sandbox.api.store.patch(KUSTOMIZATION, { spec: { suspend: on ? true : null } }),
     failed: /could not apply main@sha1:.*: ReconciliationFailed: admission webhook says no/,
   },
   argocd: {
@@ -41,6 +51,10 @@ const ROWS: Readonly<Record<string, Row>> = {
     manager: "argocd-controller",
     isFenced: (object) => at(object, "spec", "paused") === true,
     waiting: /has not applied [0-9a-f]{10} yet: Application "argocd\/apps" is at /,
+    suspend: (stage, on) => {
+      const annotations = { "argocd.argoproj.io/skip-reconcile": on ? "true" : null };
+      stage.sandbox.api.store.patch(APPLICATION, { metadata: { annotations } });
+    },
     failed: /Application "argocd\/apps" could not sync [0-9a-f]{40}: admission webhook says no/,
   },
 };
@@ -206,6 +220,9 @@ async function waits({ stage, engine, row }: World): Promise<void> {
     ({ phase, waitsFor }) => phase === "starting" && waitsFor !== null,
   );
   match(waiting.waitsFor ?? "", row.waiting);
+  row.suspend(stage, true);
+  await canary.see("told that it is suspended", ({ waitsFor }) => /is suspended|skip-reconcile/.test(waitsFor ?? ""));
+  row.suspend(stage, false);
   engine.failure = "admission webhook says no";
   await engine.sync();
   const failed = await canary.see("told of the failure", ({ waitsFor }) => row.failed.test(waitsFor ?? ""));
@@ -321,3 +338,27 @@ function neverApplied({ stage, row }: World): void {
     deepStrictEqual([...new Set(owners)], [row.manager], ref.kind);
   }
 }
+
+Deno.test("preflight: a Canary in a synced path whose kind is not installed", async () => {
+  const given = files();
+  const canaryFile = canaryFileOf(NAME);
+  await withStage({
+    files: Object.fromEntries(Object.entries(given).filter(([path]) => path !== canaryFile)),
+    engine: "detect",
+    initialised: false,
+    sandbox: { without: ["serin.dev/Canary"] },
+    prepare: async (sandbox) => {
+      const engine = startFakeFlux(sandbox);
+      await engine.sync();
+      return () => engine.stop();
+    },
+  }, async (stage) => {
+    await stage.sandbox.git.commit(REPOSITORY, { [canaryFile]: given[canaryFile] ?? "" });
+    const view = await stage.of(NAME).see("blocked", ({ waitsFor }) => waitsFor !== null);
+    match(
+      view.waitsFor ?? "",
+      /Kustomization "apps" syncs "apps\/shop\/canary\.yaml", and the kind Canary of serin\.dev is not installed.*deploy\/crds\/serin\.dev_canaries\.yaml/,
+    );
+    strictEqual(live(stage, { ...TARGET, name: `${NAME}-primary` }), undefined);
+  });
+});
