@@ -11,7 +11,7 @@ import { type Address, basicOf, describeFailure, labelOf, parseAddress } from ".
 import { HttpClients } from "./http/clients.ts";
 import { type Hop, nextHop, REDIRECTS_MAX } from "./http/redirect.ts";
 import { isRetried, nextWaitMs } from "./http/retry.ts";
-import { linkAbort } from "./kube/abort.ts";
+import { holdUntilAborted, linkAbort } from "./kube/abort.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
 const USER_AGENT = "serin";
@@ -125,6 +125,7 @@ class HttpExecutor implements OpenHttp {
         client: this.#clients.client({ isIdempotent, proxyUrl: request.proxyUrl }),
         signal,
       });
+      holdUntilAborted(response, signal);
       const next = nextHop(hop, response.status, response.headers.get("location"));
       if (next === null) return await readAnswer(response, request, labelOf(first.url));
       await response.body?.cancel();

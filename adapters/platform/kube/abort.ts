@@ -43,3 +43,12 @@ export async function waitFor<T>(promise: Promise<T>, signal: AbortSignal | unde
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/**
+ * Keeps an answer in memory as long as its signal lives. The runtime ends a body on abort only while somebody holds the
+ * `Response`; who reads on with the body alone would wait for ever once the garbage collector has been by.
+ */
+export function holdUntilAborted(response: Response, signal: AbortSignal): Response {
+  signal.addEventListener("abort", () => void response.bodyUsed, { once: true });
+  return response;
+}

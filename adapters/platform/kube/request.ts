@@ -8,7 +8,7 @@
 import type { Json } from "../../../src/core/kube_object.ts";
 import { SerinError, UnavailableError } from "../../../src/errors.ts";
 import { machineClock } from "../clock.ts";
-import { linkAbort, type LinkedAbort } from "./abort.ts";
+import { holdUntilAborted, linkAbort, type LinkedAbort } from "./abort.ts";
 import type { KubeEndpoint } from "./config.ts";
 import { BoundReachedError, readText, splitLines } from "./lines.ts";
 import { type Asked, cannot, errorFromAnswer, retryAfterMs, TooLargeError } from "./status_errors.ts";
@@ -145,7 +145,7 @@ export class KubeClient {
     this.#requests.set(counted, (this.#requests.get(counted) ?? 0) + 1);
     const query = new URLSearchParams(request.query).toString();
     const url = `${this.#endpoint.baseUrl.replace(/\/+$/, "")}${request.path}${query === "" ? "" : `?${query}`}`;
-    return await fetch(url, {
+    const response = await fetch(url, {
       client: this.#http,
       method: METHODS[request.verb],
       redirect: "manual",
@@ -158,6 +158,7 @@ export class KubeClient {
       },
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     });
+    return holdUntilAborted(response, signal);
   }
 
   #deadline(request: KubeRequest, link: LinkedAbort): { clear(): void } {
