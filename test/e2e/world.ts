@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly engine: "self" | "flux" | "argocd";
   /** Files of deploy/rbac, without their ending. */
   readonly rights: readonly string[];
+  /** More namespaces, made first. */
+  readonly namespaces?: readonly string[];
   /** More CRDs. */
   readonly kinds?: readonly KubeObject[];
   /** What else is there before the agent starts. */
@@ -59,8 +61,12 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
   const gateway = { namespace: CANARY.namespace, name: "public" };
   const mesh = await dataPlaneObjects({ programs, gateway });
   await installKinds(plane, [...mesh.kinds, ...await ownKinds(), ...options.kinds ?? []]);
-  const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: CANARY.namespace } };
-  for (const object of [namespace, ...mesh.objects, ...await agentObjects(options.rights)]) {
+  const namespaces = [CANARY.namespace, ...options.namespaces ?? []].map((name) => ({
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name },
+  }));
+  for (const object of [...namespaces, ...mesh.objects, ...await agentObjects(options.rights)]) {
     await plane.cluster.apply(object);
   }
   await startNode(run, plane);

@@ -12,7 +12,7 @@ export interface GoServer {
   readonly programs: Readonly<Record<string, string>>;
   readonly ldflags?: string;
   /** Also copied: paths in the folder of a module, by name of the copy. */
-  readonly files?: { readonly module: string; readonly paths: Readonly<Record<string, string>> };
+  readonly files?: readonly { readonly module: string; readonly paths: Readonly<Record<string, string>> }[];
 }
 
 /** A program inside a Python wheel; the requirements file has its hash. */
@@ -50,6 +50,8 @@ const KUBERNETES_FLAGS = [
 
 const kube = (program: string): string => `k8s.io/kubernetes/cmd/${program}`;
 
+const GATEWAY_CRDS = "config/crd/standard/gateway.networking.k8s.io";
+
 export const SERVERS: readonly Server[] = [
   {
     name: "etcd",
@@ -83,13 +85,13 @@ export const SERVERS: readonly Server[] = [
     type: "go",
     folder: "contour",
     programs: { contour: "github.com/projectcontour/contour/cmd/contour" },
-    files: {
+    files: [{
       module: "github.com/projectcontour/contour",
       paths: {
         "contour-crds.yaml": "examples/contour/01-crds.yaml",
         "gateway-crds.yaml": "examples/gateway/00-crds.yaml",
       },
-    },
+    }],
     seconds: 100,
   },
   {
@@ -111,11 +113,29 @@ export const SERVERS: readonly Server[] = [
     type: "go",
     folder: "kustomize-controller",
     programs: { "kustomize-controller": "github.com/fluxcd/kustomize-controller" },
-    files: {
+    files: [{
       module: "github.com/fluxcd/kustomize-controller",
       paths: { "kustomization-crds.yaml": "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml" },
-    },
+    }],
     seconds: 45,
+  },
+  {
+    name: "router-crds",
+    type: "go",
+    folder: "crds",
+    programs: {},
+    files: [
+      { module: "istio.io/api", paths: { "istio-crds.yaml": "kubernetes/customresourcedefinitions.gen.yaml" } },
+      {
+        module: "sigs.k8s.io/gateway-api",
+        paths: {
+          "gatewayclasses.yaml": `${GATEWAY_CRDS}_gatewayclasses.yaml`,
+          "gateways.yaml": `${GATEWAY_CRDS}_gateways.yaml`,
+          "httproutes.yaml": `${GATEWAY_CRDS}_httproutes.yaml`,
+        },
+      },
+    ],
+    seconds: 5,
   },
 ];
 

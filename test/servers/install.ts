@@ -54,7 +54,9 @@ export async function install(server: Server, options: InstallOptions): Promise<
 async function fromElsewhere(server: Server): Promise<Installed | null> {
   const assets = Deno.env.get(ENVTEST.variable);
   const names = Object.keys(server.programs);
-  if (assets !== undefined && names.every((name) => ENVTEST.programs.some((known) => known === name))) {
+  if (
+    assets !== undefined && names.length > 0 && names.every((name) => ENVTEST.programs.some((known) => known === name))
+  ) {
     const found = new Map(names.map((name) => [name, `${assets}/${name}`]));
     if (await allThere(found)) return found;
   }
@@ -87,7 +89,7 @@ function pinsOf(server: Server): readonly string[] {
 }
 
 function filesOf(server: Server): readonly string[] {
-  const files = server.type === "go" ? Object.keys(server.files?.paths ?? {}) : [];
+  const files = server.type === "go" ? (server.files ?? []).flatMap(({ paths }) => Object.keys(paths)) : [];
   return [...Object.keys(server.programs), ...files];
 }
 
@@ -115,10 +117,12 @@ async function buildGo(server: GoServer, draft: string): Promise<void> {
     const flags = ["-trimpath", "-ldflags", server.ldflags ?? "-s -w", "-o", `${draft}/${name}`];
     await runTool("go", ["build", ...flags, path], { cwd, env });
   }
-  if (server.files === undefined) return;
-  const folder = await runTool("go", ["list", "-m", "-f", "{{.Dir}}", server.files.module], { cwd, env });
-  for (const [name, path] of Object.entries(server.files.paths)) {
-    await Deno.writeFile(`${draft}/${name}`, await Deno.readFile(`${folder}/${path}`));
+  for (const { module, paths } of server.files ?? []) {
+    await runTool("go", ["mod", "download", module], { cwd, env });
+    const folder = await runTool("go", ["list", "-m", "-f", "{{.Dir}}", module], { cwd, env });
+    for (const [name, path] of Object.entries(paths)) {
+      await Deno.writeFile(`${draft}/${name}`, await Deno.readFile(`${folder}/${path}`));
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 /** The suites, in the order in which they run. */
 import type { Suite } from "../suite.ts";
+import { contract } from "./contract.ts";
+import { flux } from "./flux.ts";
 import { mainJob } from "./main_job.ts";
 
-export const SUITES: readonly Suite[] = [mainJob];
+export const SUITES: readonly Suite[] = [contract, mainJob, flux];
