@@ -49,7 +49,8 @@ export function stepPushing(turn: RunTurn): Step {
   if (rechecked.type === "over") return rechecked.step;
   const checked = rechecked.turn;
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
-  const wake = wakeAt(run.canary.skipAnalysis ? deadline : Math.min(deadline, Math.max(now, checked.run.nextCheckAt)));
+  const asks = !run.canary.skipAnalysis && !state.suspended && state.paused === null;
+  const wake = wakeAt(asks ? Math.min(deadline, Math.max(now, checked.run.nextCheckAt)) : deadline);
   const resubmit = outcome === null || outcome.type === "withdrawn" ? [{ type: "submit" as const, decision }] : [];
   const actions = [...rechecked.actions, ...resubmit, wake];
   if (outcome?.type === "pending" && outcome.reason !== null) {

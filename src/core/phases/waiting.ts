@@ -23,6 +23,7 @@ export function stepWaiting(turn: RunTurn): Step {
     const next = { ...run, openGates, stage: "applying" as const, stageSince: now };
     return enter(turn, "starting", { run: next }, [...repairs, started(turn)]);
   }
+  if (state.suspended || state.paused !== null) return waitAndTell(turn, "waiting", "Suspended.", { actions: repairs });
   if (answer === undefined) return stay(turn, {}, [...repairs, wakeAt(Math.max(now, run.nextCheckAt))]);
   const nextCheckAt = now + run.canary.analysis.intervalMs;
   const muted = answer.type !== "open" && answer.muteAlert;
