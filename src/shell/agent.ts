@@ -5,7 +5,7 @@
 import type { Complaint } from "../core/catalogue.ts";
 import { type CanaryId, canaryKey } from "../core/canary.ts";
 import type { Command } from "../core/command.ts";
-import type { ClusterIdentity, DecisionOutcome } from "../core/decision.ts";
+import type { ClusterIdentity, Decision, DecisionOutcome } from "../core/decision.ts";
 import type { Observation } from "../core/observation.ts";
 import { inFlight, newState, type State } from "../core/state.ts";
 import type { Action } from "../core/action.ts";
@@ -68,6 +68,8 @@ export class ServingAgent implements Agent {
   readonly #failures = new Map<string, number>();
   readonly #troubles = new Map<string, Verdict>();
   readonly #inbox = new Map<string, Inboxed[]>();
+  /** Decisions that landed and were not fetched since. */
+  readonly #landed = new Map<string, Source>();
   /** Leadership epoch in which the canaries' in-flight objects were stamped. */
   readonly #stamped = new Set<string>();
   readonly #rehearsal = new Rehearsal();
@@ -94,7 +96,7 @@ export class ServingAgent implements Agent {
     for (const { source, ledger, onPushRight } of options.branches) {
       onPushRight?.(() => this.#wake([...this.#ids.keys()]));
       source.onChange((keys) => this.#sourceChanged(source, keys));
-      ledger.onOutcome((decision, outcome) => this.#outcome(source, canaryKey(decision.canary), outcome));
+      ledger.onOutcome((decision, outcome) => this.#outcome(source, decision, outcome));
     }
   }
 
@@ -238,9 +240,24 @@ export class ServingAgent implements Agent {
   }
 
   /** A decision came to something: its canary looks again, after the source has seen the new tip. */
-  #outcome(source: Source, key: string, outcome: DecisionOutcome): void {
+  #outcome(source: Source, decision: Decision, outcome: DecisionOutcome): void {
+    const key = canaryKey(decision.canary);
     if (outcome.type !== "committed") return this.#wake([key]);
-    source.poll(this.#signal).finally(() => this.#wake([key])).catch(() => undefined);
+    this.#landed.set(decision.id, source);
+    source.poll(this.#signal).finally(() => {
+      this.#show(source);
+      this.#wake([key]);
+    }).catch(() => undefined);
+  }
+
+  /** What landed before a fetch that succeeded is at that tip, or was undone there. */
+  #show(source: Source): void {
+    if (source.view.state !== "fresh") return;
+    for (const [decision, of] of this.#landed) {
+      if (of !== source) continue;
+      this.#observer.shown(decision);
+      this.#landed.delete(decision);
+    }
   }
 
   async #turn(key: string): Promise<void> {

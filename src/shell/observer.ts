@@ -73,9 +73,16 @@ export class Observer {
   readonly #policies = new Map<string, { readonly lost: string | null; readonly at: number }>();
   /** Ids of decisions that were taken back before they landed. */
   readonly #withdrawn = new Set<string>();
+  /** Ids of decisions that landed before the tip that the source shows. */
+  readonly #shown = new Set<string>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+  }
+
+  /** The source has fetched since a decision landed, whatever became of it there since. */
+  shown(decision: string): void {
+    this.#shown.add(decision);
   }
 
   withdrawn(decision: string): void {
@@ -181,7 +188,7 @@ export class Observer {
     if (outcome?.type !== "committed") return outcome;
     const status = branch.source.status(id);
     const shown = status.type === "read" && status.value.last.id === state.decision.id;
-    return shown || branch.source.view.commit === outcome.commit
+    return shown || this.#shown.has(state.decision.id) || branch.source.view.commit === outcome.commit
       ? outcome
       : { type: "pending", reason: null, attempts: 1 };
   }
