@@ -68,8 +68,6 @@ export class ServingAgent implements Agent {
   readonly #failures = new Map<string, number>();
   readonly #troubles = new Map<string, Verdict>();
   readonly #inbox = new Map<string, Inboxed[]>();
-  /** Decisions that landed and were not fetched since. */
-  readonly #landed = new Map<string, Source>();
   /** Leadership epoch in which the canaries' in-flight objects were stamped. */
   readonly #stamped = new Set<string>();
   readonly #rehearsal = new Rehearsal();
@@ -235,6 +233,7 @@ export class ServingAgent implements Agent {
       if (!this.#ids.has(key)) this.#meet(entry.type === "canary" ? entry.canary.id : entry.id);
     }
     for (const key of keys) if (this.#troubles.get(key)?.type === "stopped") this.#troubles.delete(key);
+    this.#observer.fetched(source);
     this.#observer.reviewRemovals(source);
     this.#wake(keys);
   }
@@ -243,21 +242,11 @@ export class ServingAgent implements Agent {
   #outcome(source: Source, decision: Decision, outcome: DecisionOutcome): void {
     const key = canaryKey(decision.canary);
     if (outcome.type !== "committed") return this.#wake([key]);
-    this.#landed.set(decision.id, source);
+    this.#observer.landed(decision.id, source);
     source.poll(this.#signal).finally(() => {
-      this.#show(source);
+      this.#observer.fetched(source);
       this.#wake([key]);
     }).catch(() => undefined);
-  }
-
-  /** What landed before a fetch that succeeded is at that tip, or was undone there. */
-  #show(source: Source): void {
-    if (source.view.state !== "fresh") return;
-    for (const [decision, of] of this.#landed) {
-      if (of !== source) continue;
-      this.#observer.shown(decision);
-      this.#landed.delete(decision);
-    }
   }
 
   async #turn(key: string): Promise<void> {

@@ -75,14 +75,25 @@ export class Observer {
   readonly #withdrawn = new Set<string>();
   /** Ids of decisions that landed before the tip that the source shows. */
   readonly #shown = new Set<string>();
+  readonly #landed = new Map<string, Source>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
   }
 
-  /** The source has fetched since a decision landed, whatever became of it there since. */
-  shown(decision: string): void {
-    this.#shown.add(decision);
+  /** A decision landed, and its source has not been asked since. */
+  landed(decision: string, source: Source): void {
+    this.#landed.set(decision, source);
+  }
+
+  /** What landed before a fetch that succeeded is at its tip, or was undone there. */
+  fetched(source: Source): void {
+    if (source.view.state !== "fresh") return;
+    for (const [decision, of] of this.#landed) {
+      if (of !== source) continue;
+      this.#shown.add(decision);
+      this.#landed.delete(decision);
+    }
   }
 
   withdrawn(decision: string): void {
