@@ -167,13 +167,20 @@ export class CatalogueIndex {
     const { found, complaints: more } = resolveRelease(parsed.canary, commit, {
       find: (identity) => ask(() => this.#manifests.find(identity)),
       namesLike: (ref) => this.#manifests.namesLike(ref),
+      unread: (near) => this.#unread(near),
     });
-    complaints.push(...more);
+    complaints.push(...more.map((complaint) => placed(complaint, document)));
     const hasErrors = complaints.some(({ severity }) => severity === "error");
     if (found === null || hasErrors) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
     const entry = { type: "canary" as const, canary: parsed.canary, ...found, warnings: sortComplaints(complaints) };
     this.#remembered.set(key, { document, asked, entry });
     return entry;
+  }
+
+  /** Complaints about files that could not be read, those that share most of their folders with a file first. */
+  #unread(near: string): readonly Complaint[] {
+    const complaints = [...this.#unknown].flatMap((path) => this.#files.get(path)?.complaints.slice(0, 1) ?? []);
+    return sortComplaints(complaints).toSorted((a, b) => sharedFolders(b.file, near) - sharedFolders(a.file, near));
   }
 
   /** Those that belong to no canary. */
@@ -195,6 +202,20 @@ export class CatalogueIndex {
       ];
     });
   }
+}
+
+/** How many folders two files have in common, from the root. */
+function sharedFolders(a: string, b: string): number {
+  const [left, right] = [a.split("/").slice(0, -1), b.split("/").slice(0, -1)];
+  const differs = left.findIndex((folder, index) => folder !== right[index]);
+  return differs === -1 ? left.length : differs;
+}
+
+/** A complaint about a field of the document, on the field's own line. */
+function placed(complaint: Complaint, document: SpecDocument): Complaint {
+  const isHere = complaint.file === document.place.file && complaint.line === document.place.line;
+  if (!isHere || complaint.field === "") return complaint;
+  return { ...complaint, line: document.lineOf(complaint.field.split(".")) };
 }
 
 function compareNamed(a: Named<unknown>, b: Named<unknown>): number {

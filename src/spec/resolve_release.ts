@@ -13,6 +13,8 @@ export interface ManifestFinder {
   readonly namesLike: (
     ref: { readonly apiVersion: string; readonly kind: string; readonly namespace: string },
   ) => readonly string[];
+  /** What is wrong with files that could not be read, those nearest to a file first. */
+  readonly unread: (file: string) => readonly Complaint[];
 }
 
 /** What a canary ships, and what is wrong with it. */
@@ -87,6 +89,12 @@ function missing(canary: Canary, field: "targetRef" | "autoscalerRef", finder: M
     const { file, line } = homeless.place;
     const reason = `${message}: the one in "${file}", line ${line}, has no namespace`;
     return complain(canary, `spec.${field}`, reason, `Write "metadata.namespace: ${namespace}" there`);
+  }
+  const [unread] = finder.unread(canary.source.file);
+  if (unread !== undefined) {
+    const where = unread.line === 0 ? unread.file : `${unread.file}:${unread.line}`;
+    const reason = `${message}, unless ${where} declares it, which could not be read: ${unread.message}`;
+    return complain(canary, `spec.${field}`, reason, unread.fix);
   }
   const names = finder.namesLike({ ...ref, namespace });
   const near = nearest(ref.name, names);
