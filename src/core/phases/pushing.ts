@@ -3,6 +3,7 @@
  * goes back without quarantine. Nothing of the primary changes before the commit is in Git.
  */
 import type { Action } from "../action.ts";
+import { lockDigest } from "../decision.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { rollBack } from "../runs.ts";
 import { refreshActions, repairActions, routeActions, routesOf } from "../traffic.ts";
@@ -34,7 +35,9 @@ export function stepPushing(turn: RunTurn): Step {
   const { decision } = state;
   const outcome = seen.decision;
   if (decision === null) return rollBack(turn, "held", "The promotion was taken back before it was in Git.");
-  if (outcome?.type === "committed") return promoted(turn, outcome.commit);
+  if (outcome?.type === "committed") {
+    return undone(turn) ? rollBack(turn, "failed", REVERTED) : promoted(turn, outcome.commit);
+  }
   if (outcome?.type === "impossible") {
     // Held, not restarted: the same revision would come to the same end, with a share on each time.
     return rollBack(turn, "held", `The promotion cannot be written: ${outcome.reason}`);
@@ -76,6 +79,17 @@ function promoted(turn: RunTurn, commit: string): Step {
     told,
     ...refreshActions(turn),
   ]);
+}
+
+/** Why a release that was promoted in Git is taken for failed. */
+export const REVERTED = "A person reverted the promotion commit: that is a rollback.";
+
+/** The promotion landed, and the tip holds the lock from before it again. */
+export function undone(turn: RunTurn): boolean {
+  const { lock, state } = turn.seen.git;
+  const remembered = turn.state.lock;
+  return state === "fresh" && lock.type === "read" && remembered !== null &&
+    lockDigest(lock.value) === lockDigest(remembered);
 }
 
 /** The promotion is in Git, in time or late. */

@@ -16,7 +16,7 @@ import {
   unfenceActions,
 } from "../traffic.ts";
 import { announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
-import { committed } from "./pushing.ts";
+import { committed, REVERTED, undone } from "./pushing.ts";
 
 const FAILED_HOOK: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Failed" };
 
@@ -62,6 +62,15 @@ function rest(turn: RunTurn): Step {
   const { decision } = state;
   if (decision !== null && decision.kind === "promotion") {
     const outcome = seen.decision;
+    if (outcome?.type === "committed" && undone(turn)) {
+      // Git is back at the lock by somebody's hand: what is left to do is what a failure leaves to do.
+      const digest = lockDigest(decision.lock);
+      const withdrawn = [...state.withdrawn.filter((known) => known !== digest), digest].slice(-10);
+      const isBack = cause === "cancelled" || cause === "superseded";
+      const reverted = isBack ? turn.run : { ...run, rollback: { cause: "failed" as const, reason: REVERTED } };
+      const next = { ...turn, run: reverted, state: { ...state, decision: null, withdrawn } };
+      return conclude(next, isBack ? cause : "failed", [...unfence, floorOff]);
+    }
     if (outcome?.type === "committed") {
       return landedAnyway(turn, { lock: decision.lock, commit: outcome.commit }, cause);
     }
