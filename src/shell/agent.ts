@@ -380,6 +380,7 @@ export class ServingAgent implements Agent {
         cluster,
         tables,
         defaultEngine,
+        copiesSecrets: this.#options.secretKey !== null,
         token: () => new Date(clock.now()).toISOString(),
         announce: (about, now, action) => telling.announce(about, now, action.announcement),
         callHooks: (about, now, action) => this.#hooks.call(about, now, action, signal),

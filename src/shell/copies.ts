@@ -14,6 +14,8 @@ import type { Cluster, WatchScope } from "../ports/cluster.ts";
 export interface Copying {
   readonly cluster: Cluster;
   readonly canary: Canary;
+  /** Without it Secrets are neither copied nor looked for: the agent may have no right to. */
+  readonly copiesSecrets: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -81,12 +83,13 @@ export async function pruneCopies(
 }
 
 /** Every copy of a canary, both kinds. */
-export async function copiesOf({ cluster, canary, signal }: Copying): Promise<readonly KubeObject[]> {
+export async function copiesOf({ cluster, canary, copiesSecrets, signal }: Copying): Promise<readonly KubeObject[]> {
   const { namespace } = canary.id;
   const labelSelector = `${MANAGED_BY_LABEL}=${MANAGER},${CANARY_LABEL}=${canary.id.name}`;
   const isOurs = (object: KubeObject): boolean =>
     object.immutable === true && object.metadata.labels?.[CANARY_LABEL] === canary.id.name;
-  const secrets = await listed(cluster, { apiVersion: "v1", kind: "Secret", namespace, labelSelector }, signal);
+  const scope = { apiVersion: "v1", kind: "Secret", namespace, labelSelector };
+  const secrets = copiesSecrets ? await listed(cluster, scope, signal) : null;
   return [
     ...cluster.all("v1", "ConfigMap", namespace).filter(isOurs),
     // Items of a list carry no kind.

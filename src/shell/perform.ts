@@ -35,6 +35,8 @@ export interface Performers {
   readonly cluster: Cluster;
   readonly tables: Tables;
   readonly defaultEngine: string;
+  /** Secrets are copied, and so copies are looked for; without it no Secret is ever asked for. */
+  readonly copiesSecrets: boolean;
   /** New each time it is called: the token that asks an engine to look again. */
   readonly token: () => string;
   readonly announce: (canary: Canary, state: State, action: Extract<Action, { type: "announce" }>) => Promise<void>;
@@ -297,7 +299,8 @@ function fencing(work: Work, target: KubeObject): Fencing {
 }
 
 function copying(work: Work): Copying {
-  return { cluster: work.does.cluster, canary: work.canary, signal: work.signal };
+  const { cluster, copiesSecrets } = work.does;
+  return { cluster, copiesSecrets, canary: work.canary, signal: work.signal };
 }
 
 async function refresh(work: Work): Promise<void> {

@@ -42,9 +42,6 @@ const NOT_USED_HERE: Readonly<Record<string, string>> = {
   "watch canaries.flagger.app": "used for Flagger's Canaries, in a test of their own",
 };
 
-/** Asked in vain, and gone on without, where deploy/rbac/secrets_copy.yaml is not installed. */
-const OPTIONAL = `list secrets ${CANARY.namespace}/*`;
-
 async function grantsOf(...files: readonly string[]): Promise<readonly Grant[]> {
   const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(`rbac/${file}.yaml`, DEPLOY))));
   return grantsTo(ACCOUNT, texts.flatMap(objectsIn));
@@ -318,7 +315,7 @@ Deno.test("a hand-back needs no more than the rights that are documented", async
   await withCast({ grants, change, settings: "secrets: { copy: false }" }, async (cast) => {
     await committed(cast, "Initialise demo/podinfo at podinfo:6.0.0");
     await handBack(cast);
-    deepStrictEqual(cast.gate.refused.filter((refused) => refused !== OPTIONAL), []);
+    deepStrictEqual(cast.gate.refused, []);
   });
 });
 
@@ -344,7 +341,7 @@ Deno.test("Flagger's Canaries on Istio need the rights of their files, and no ot
   await withCast({ grants: [...base, ...grants], change, settings }, async (cast) => {
     await committed(cast, "Initialise demo/podinfo at podinfo:6.0.0");
     await removeAll(cast);
-    deepStrictEqual(cast.gate.refused.filter((refused) => refused !== OPTIONAL), []);
+    deepStrictEqual(cast.gate.refused, []);
     deepStrictEqual(idle(grants, cast.gate.used), []);
     ok([...cast.gate.used].some((right) => right.endsWith("watch canaries.flagger.app")));
   });
