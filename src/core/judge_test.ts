@@ -189,7 +189,7 @@ Deno.test("judgeThreshold() writes a failed value on the failing side of its bou
     fc.property(source, fc.double({ min: -1e6, max: 1e6, noNaN: true }), bound, api, (from, value, max, version) => {
       const judged = judgeThreshold(aMetric(from, { max }), { type: "value", value }, version);
       if (judged.outcome !== "failed") return;
-      const [, left, right] = /(-?[\d.e+-]+|[+-]Inf)(?:ms|%)? > (-?[\d.e+-]+|[+-]Inf)/.exec(judged.message) ?? [];
+      const [, left, right] = /([+-]Inf|-?[\d.e+-]+)(?:ms|%)? > ([+-]Inf|-?[\d.e+-]+)/.exec(judged.message) ?? [];
       const number = (text: string | undefined) => Number(text?.replace("Inf", "Infinity"));
       assert.ok(number(left) > number(right), judged.message);
     }),
