@@ -1,5 +1,6 @@
 /** Moves that several phases share: routes made true and observed, the target scaled, fences put and taken. */
 import type { Action } from "./action.ts";
+import { canaryReplicas, enoughReady } from "./capacity.ts";
 import type { Routes } from "./routes.ts";
 import type { Run } from "./state.ts";
 import type { RunTurn, Turn } from "./turn.ts";
@@ -31,6 +32,19 @@ export function routesAgree(turn: Turn, wanted: Routes): boolean {
 /** Actions that bring routes to what is wanted: none when they say so already. */
 export function routeActions(turn: Turn, wanted: Routes): readonly Action[] {
   return routesAgree(turn, wanted) ? [] : [{ type: "route", routes: wanted }];
+}
+
+/**
+ * Brings routes to the share of the rollout in flight; nothing where that would give the canary more than it has and
+ * its ready pods do not carry it.
+ */
+export function shareActions(turn: RunTurn): readonly Action[] {
+  const { run, seen } = turn;
+  const { routes, target } = seen.cluster;
+  const rises = run.weight > routes.weight || (run.mirror && !routes.mirror);
+  const wanted = canaryReplicas(run, seen, run.weight, run.mirror);
+  const carries = enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
+  return rises && !carries ? [] : routeActions(turn, routesOf(turn, run));
 }
 
 /** The router agrees and its data plane has accepted it. */

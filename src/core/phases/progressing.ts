@@ -4,9 +4,9 @@
  */
 import type { Action } from "../action.ts";
 import { count, gather, judgeRound } from "../analysis.ts";
-import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
+import { canaryReplicas, enoughReady } from "../capacity.ts";
 import { rollBack } from "../runs.ts";
-import { fenceActions, repairActions, routeActions, routesObserved, routesOf } from "../traffic.ts";
+import { fenceActions, repairActions, routesAgree, routesObserved, routesOf, shareActions } from "../traffic.ts";
 import { advance, announce, enter, forget, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
 import { recheck } from "./rechecking.ts";
@@ -15,7 +15,7 @@ import { announcement } from "./words.ts";
 export function stepProgressing(turn: RunTurn): Step {
   const { run, state, now } = turn;
   if (state.suspended || state.paused !== null) {
-    const actions = [...routeActions(turn, routesOf(turn, run)), ...repairActions(turn)];
+    const actions = [...shareActions(turn), ...repairActions(turn)];
     const step = waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions });
     // No deadline runs meanwhile.
     return { state: { ...step.state, run: { ...run, stageSince: now } }, actions: step.actions };
@@ -68,7 +68,7 @@ function capacity(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const { target } = seen.cluster;
   const wanted = canaryReplicas(run, seen, run.nextWeight, run.nextMirror);
-  const keepRoutes = run.routedAt === null ? [] : routeActions(turn, routesOf(turn, run));
+  const keepRoutes = run.routedAt === null ? [] : shareActions(turn);
   if (target.replicas < wanted) {
     return keep(turn, { stageSince: now }, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
   }
@@ -102,10 +102,15 @@ function routing(turn: RunTurn): Step {
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
   const unfenced = fenceActions(turn);
   if (unfenced.length > 0) return keep(turn, {}, unfenced);
-  const writes = routeActions(turn, routes);
+  const writes = shareActions(turn);
+  const deadline = run.stageSince + run.canary.progressDeadlineMs;
+  if (writes.length === 0 && !routesAgree(turn, routes)) {
+    const why = `Pods went away before weight ${run.weight}: ${seen.cluster.target.ready} are ready.`;
+    if (now >= deadline) return rollBack(turn, "failed", announcement.deadline(why));
+    return keep(turn, {}, [wakeAt(deadline)], { waitsFor: why });
+  }
   if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn)], traffic);
   if (!routesObserved(turn, routes)) {
-    const deadline = run.stageSince + run.canary.progressDeadlineMs;
     const { reason, accepted } = seen.cluster.routes;
     const why = `The route is not accepted: ${reason ?? "its controller says nothing"}.`;
     if (now >= deadline) return rollBack(turn, "held", why);
@@ -170,10 +175,9 @@ function check(turn: RunTurn): Step {
   const { primary, target } = seen.cluster;
   const routes = routesOf(turn, run);
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
-  const repairs = [...fenceActions(turn), ...routeActions(turn, routes), ...repairActions(turn)];
+  const repairs = [...fenceActions(turn), ...shareActions(turn), ...repairActions(turn)];
   if (target.failed !== null) return rollBack(turn, "failed", announcement.deadline(target.failed));
-  const carries = target.ready >= podsFor(run.weight, fullReplicas(run, seen)) || target.ready >= target.replicas;
-  if (!carries && run.weight > 0 && target.ready === 0) {
+  if (run.weight > 0 && target.ready === 0) {
     return rollBack(turn, "failed", "No pod of the canary is ready while it has a share.");
   }
   if (seen.answers.metrics === null) {

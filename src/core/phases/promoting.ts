@@ -6,6 +6,7 @@ import type { Action } from "../action.ts";
 import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
 import { lockDigest } from "../decision.ts";
 import {
+  fenceActions,
   repairActions,
   routeActions,
   routesObserved,
@@ -30,10 +31,8 @@ export function stepPromoting(turn: RunTurn): Step {
       waitsFor: "Applies the primary.",
     });
   }
+  if (isReady(turn)) return takeBack(turn);
   const wanted = Math.max(1, primary.replicas);
-  const ready = primary.observed && primary.old === 0 &&
-    enoughReady(primary.ready, wanted, run.canary.analysis.primaryReadyPercent);
-  if (ready) return takeBack(turn);
   const deadline = run.stageSince + run.canary.progressDeadlineMs;
   const late = now >= deadline || primary.failed !== null;
   if (late && run.previous !== null) {
@@ -62,6 +61,13 @@ export function stepPromoting(turn: RunTurn): Step {
   return keep(turn, relief.run, [...relief.actions, wakeAt(deadline)], { waitsFor: what });
 }
 
+/** Enough pods of the newest template, and no older one left. */
+function isReady(turn: RunTurn): boolean {
+  const { primary } = turn.seen.cluster;
+  return primary.observed && primary.old === 0 &&
+    enoughReady(primary.ready, Math.max(1, primary.replicas), turn.run.canary.analysis.primaryReadyPercent);
+}
+
 /** When the primary's available pods cannot carry its share, the canary is scaled up and takes it. */
 export function protectShare(
   turn: RunTurn,
@@ -73,10 +79,16 @@ export function protectShare(
   if (seen.cluster.routes.weight > run.weight) {
     return { run: { weight: seen.cluster.routes.weight, routedAt: null }, actions: [] };
   }
-  if (run.weight === 0) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  // With all of the traffic, a rolling primary is always a pod short: it needs relief when it has none at all.
+  if (run.weight === 0 && primary.available > 0) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
   const needed = podsFor(100 - run.weight, fullReplicas(run, seen));
   const short = primary.available < needed && run.weight < 100;
   if (!short) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  // Nothing unanalysed gets a share, and nothing that an engine may change under it.
+  const analysed = run.templateDigest === null || target.templateDigest === run.templateDigest;
+  if (!analysed) return { run: {}, actions: [] };
+  const unfenced = fenceActions(turn);
+  if (unfenced.length > 0) return { run: {}, actions: unfenced };
   const all = canaryReplicas(run, seen, 100, false);
   if (target.replicas < all) return { run: {}, actions: [{ type: "scale-target", replicas: all }] };
   if (!enoughReady(target.ready, all, run.canary.analysis.canaryReadyPercent)) return { run: {}, actions: [] };
@@ -121,6 +133,7 @@ export function stepFinalising(turn: RunTurn): Step {
   const routes = routesOf(turn, run);
   const keepUp = [...routeActions(turn, routes), ...repairActions(turn)];
   if (keepUp.length > 0 || !routesObserved(turn, routes)) return keep(turn, { routedAt: null }, keepUp);
+  if (!isReady(turn)) return lost(turn);
   const routedAt = run.routedAt ?? now;
   const left = settleLeftMs({ ...turn, run: { ...run, routedAt } });
   if (left > 0) {
@@ -152,4 +165,15 @@ export function stepFinalising(turn: RunTurn): Step {
     told,
     hooks,
   ]);
+}
+
+/** The primary had the traffic and lost pods: the canary stays until it has them again, or takes the traffic back. */
+function lost(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const { primary } = seen.cluster;
+  const deadline = run.stageSince + run.canary.progressDeadlineMs;
+  if (primary.available === 0 || primary.failed !== null || now >= deadline) {
+    return enter(turn, "promoting", { run: { ...run, stage: "applying" } });
+  }
+  return keep(turn, {}, [wakeAt(deadline)], { waitsFor: `Waits for the primary: ${primary.ready} pods are ready.` });
 }
