@@ -153,14 +153,17 @@ function capacityFirst({ before, seen, actions }: Turned): void {
   }
 }
 
-/** "While a share is on, the target is fenced." */
+/** "While a share is on, the target is fenced"; "nothing unanalysed gets a share". */
 function fencedFirst({ before, seen, actions }: Turned): void {
   const { cluster } = seen;
-  if (!cluster.fenceNeeded || before.run === null) return;
+  const { run } = before;
+  if (run === null) return;
   for (const { routes } of routesIn(actions)) {
     const rises = routes.weight > cluster.routes.weight || (routes.mirror && !cluster.routes.mirror);
-    const fenced = cluster.fence === "ours" && cluster.fenceRun === before.run.id;
+    const fenced = !cluster.fenceNeeded || (cluster.fence === "ours" && cluster.fenceRun === run.id);
     assert(!rises || fenced, "A share is put on a target that is not fenced");
+    const analysed = run.templateDigest !== null && cluster.target.templateDigest === run.templateDigest;
+    assert(!rises || analysed, "A share is put on a target that was not analysed");
   }
 }
 
@@ -188,7 +191,12 @@ function reverts({ before, after, seen, actions }: Turned): void {
     if (action.type !== "submit") continue;
     const { kind } = action.decision;
     if (kind !== "revert" && kind !== "withdrawal") continue;
-    assert(atZero(seen), `A ${kind} is written though traffic is not seen to be back`);
+    const { routes } = seen.cluster;
+    const back = before.run === null ? routes.weight === 0 && !routes.mirror : atZero(seen);
+    assert(
+      back || before.run?.canary.traits.weights === false,
+      `A ${kind} is written though traffic is not seen to be back`,
+    );
     const fresh = before.decision?.id !== after.decision?.id;
     assert(
       !fresh || before.run === null || seen.cluster.target.replicas === 0,

@@ -67,7 +67,7 @@ export function formatScenario(blocks: readonly Block[]): string {
 
 /** Plays a scenario: the same blocks with the output that is true now. */
 export function play(blocks: readonly Block[]): readonly Block[] {
-  let stage: Stage = { story: aStory(), memory: NO_MEMORY, canary: canaryFrom([]), lines: [] };
+  let stage = onStage(canaryFrom([]));
   return blocks.map((block) => {
     for (const line of block.commands) stage = run({ ...stage }, line);
     const output = stage.lines;
@@ -76,18 +76,25 @@ export function play(blocks: readonly Block[]): readonly Block[] {
   });
 }
 
-interface Stage {
+/** A story under way, with what its turns have said so far. */
+export interface Stage {
   readonly story: Story;
   readonly memory: Memory;
   readonly canary: Canary;
   readonly lines: readonly string[];
 }
 
+/** At rest on release 1.0.0, before anything happens. */
+export function onStage(canary: Canary, options: WorldOptions = {}): Stage {
+  return { story: aStory(restingWorld({ ...options, canary })), memory: NO_MEMORY, canary, lines: [] };
+}
+
 const TURNS_MAX = 400;
 
 type Words = readonly string[];
 
-function run(stage: Stage, line: string): Stage {
+/** Does one command. Throws where a turn breaks an invariant. */
+export function run(stage: Stage, line: string): Stage {
   const [name = "", ...words] = line.trim().split(/\s+/);
   const does = COMMANDS[name];
   if (does === undefined) throw new Error(`Unknown command "${line}": known are ${Object.keys(COMMANDS).join(", ")}`);

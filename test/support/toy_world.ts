@@ -21,7 +21,17 @@ import type { Release } from "../../src/core/release.ts";
 import type { State } from "../../src/core/state.ts";
 import { NO_WORKLOAD, type WorkloadView } from "../../src/core/workload.ts";
 import { nextStatus } from "../../src/ledger/next_status.ts";
-import { aCheck, aComparison, anObservation, aWorkload, CLUSTER, OLD, OPEN, templateOf } from "./core_builders.ts";
+import {
+  aCheck,
+  aComparison,
+  anObservation,
+  aWorkload,
+  closed,
+  CLUSTER,
+  OLD,
+  OPEN,
+  templateOf,
+} from "./core_builders.ts";
 
 export interface Mood {
   /** Turns until pods are ready after a change of theirs; 0: at once. */
@@ -39,7 +49,7 @@ export interface Mood {
    */
   readonly git: "up" | "down" | "refuses" | "impossible" | "in-doubt";
   readonly checks: readonly CheckResult[];
-  /** Open where nothing is said. */
+  /** Open where nothing is said, but for the hook that asks for a rollback. */
   readonly hooks: Partial<Readonly<Record<WebhookType, HooksAnswer>>>;
   /** What the dry run finds beside a difference of revisions; null: nothing. */
   readonly difference: string | null;
@@ -55,7 +65,7 @@ const GOOD_MOOD: Mood = {
   canaryStuck: [],
   git: "up",
   checks: [aCheck()],
-  hooks: {},
+  hooks: { rollback: closed("rollback") },
   difference: null,
   manifestsShared: false,
 };
