@@ -17,9 +17,13 @@ export async function stampEpoch(
   const scalers = [refs.primaryScalerRef, refs.scalerRef].flatMap((ref) => ref === null ? [] : [ref]);
   const epoch = String(options.epoch);
   for (const object of present(cluster, [...router.needs(canary), refs.targetRef, ...scalers, refs.primaryRef])) {
-    if (object.metadata.annotations?.[EPOCH_ANNOTATION] === epoch) continue;
+    const known = Number(object.metadata.annotations?.[EPOCH_ANNOTATION] ?? 0);
+    if (known >= options.epoch) continue;
+    // On the version that was seen: a leader that slept through its successor must not put its own mark back.
+    const { resourceVersion } = object.metadata;
     await cluster.patch(refOf(object), { metadata: { annotations: { [EPOCH_ANNOTATION]: epoch } } }, {
       signal: options.signal,
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
     });
   }
 }
