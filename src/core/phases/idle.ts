@@ -30,11 +30,14 @@ export function stepIdle(turn: Turn): Step {
   const back = routeActions(turn, routes);
   const repairs = [...back, ...repairActions(turn)];
   const stray = canary.traits.weights && (seen.cluster.routes.weight > 0 || seen.cluster.routes.mirror);
-  if (stray && seen.cluster.target.replicas > 0 && state.phaseSince !== turn.now) {
+  if (stray && seen.cluster.target.replicas > 0) {
     const what = "Traffic was on the canary without a rollout: it goes back.";
     const told = announce(turn, "cancelled", what, { severity: "warn", alert: true, part: String(turn.now) });
-    return enter(turn, "idle", {}, [...repairs, told]);
+    return enter(turn, "idle", { lastTrafficAt: turn.now }, [...repairs, told]);
   }
+  // Seen to be back for the first time: proxies follow from here on.
+  const isBack = state.lastTrafficAt !== null && state.lastTrafficAt >= state.phaseSince;
+  if (isBack && turn.now > state.phaseSince) return enter(turn, "idle", {}, repairs);
   if (seen.git.state === "unknown") return stay(turn, {}, repairs);
   if (seen.git.state === "fresh") {
     const judged = byLock(turn, judge(turn), repairs);
