@@ -26,6 +26,7 @@ import { stampEpoch } from "./stamp.ts";
 import type { StateStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
+import { unseen } from "./unseen.ts";
 import { type Verdict, verdictOn } from "./trouble.ts";
 import { detailOf, summaryOf, type ViewInput } from "./views.ts";
 import { watchfulLedger } from "./watchful_ledger.ts";
@@ -141,9 +142,10 @@ export class ServingAgent implements Agent {
     if (!this.#ids.has(key)) return undefined;
     const input = this.#viewInput(key, id);
     const branch = this.#observer.branchOf(key);
-    const warnings = input.entry?.type === "canary" ? input.entry.warnings : input.entry?.complaints ?? [];
+    const { entry, state } = input;
+    const gone = branch?.source.presence(id) === "unknown" ? unseen(branch.source.view, state.canary) : [];
     return detailOf(input, {
-      complaints: warnings,
+      complaints: entry === undefined ? gone : entry.type === "canary" ? entry.warnings : entry.complaints,
       events: this.#options.telling.recent(key),
       source: { name: branch?.source.name ?? "", commit: branch?.source.view.commit ?? null },
     });

@@ -23,6 +23,7 @@ import { preflight } from "./preflight.ts";
 import { Removals } from "./removals.ts";
 import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
+import { unseen } from "./unseen.ts";
 import { sentence } from "./views.ts";
 
 /** One branch that is followed and written. */
@@ -75,7 +76,7 @@ export class Observer {
   readonly #withdrawn = new Set<string>();
   /** Ids of decisions that landed before the tip that the source shows. */
   readonly #shown = new Set<string>();
-  readonly #landed = new Map<string, Source>();
+  readonly #landed = new Map<string, { readonly source: Source; readonly at: number }>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
@@ -83,14 +84,15 @@ export class Observer {
 
   /** A decision landed, and its source has not been asked since. */
   landed(decision: string, source: Source): void {
-    this.#landed.set(decision, source);
+    this.#landed.set(decision, { source, at: this.#options.clock.now() });
   }
 
   /** What landed before a fetch that succeeded is at its tip, or was undone there. */
   fetched(source: Source): void {
     if (source.view.state !== "fresh") return;
-    for (const [decision, of] of this.#landed) {
-      if (of !== source) continue;
+    for (const [decision, landed] of this.#landed) {
+      // A fetch that began before the push may have ended after it, and knows nothing of it.
+      if (landed.source !== source || source.view.fetchedAt < landed.at) continue;
       this.#shown.add(decision);
       this.#landed.delete(decision);
     }
@@ -123,7 +125,9 @@ export class Observer {
     const { key, id } = turn;
     const { cluster, tables, identity, defaultEngine, http, clock } = this.#options;
     const { state, asked, signal } = turn;
-    const git = this.#gitFacts(key, id);
+    // At one moment, before anything is waited for: a commit that is shown must be shown with the lock that it wrote.
+    const git = this.#gitFacts(key, id, state.canary);
+    const decision = this.#decisionOutcome(key, id, state);
     const canary = state.run?.canary ?? git.canary ?? state.canary;
     if (canary === null) throw unread(key, git.complaint);
     await this.#options.ensure(canary, signal);
@@ -166,7 +170,7 @@ export class Observer {
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
       }),
       answers,
-      decision: this.#decisionOutcome(key, id, state),
+      decision,
       promotionDeadlineMs: this.#options.promotionDeadlineMs,
     };
   }
@@ -204,18 +208,20 @@ export class Observer {
       : { type: "pending", reason: null, attempts: 1 };
   }
 
-  #gitFacts(key: string, id: CanaryId): GitFacts {
+  #gitFacts(key: string, id: CanaryId, before: Canary | null): GitFacts {
     const branch = this.branchOf(key);
     if (branch === undefined) throw new BugError("Cannot observe: no source is configured");
     const { source } = branch;
     const entry = source.view.catalogue?.entries.get(key);
     const presence = source.presence(id);
+    const hidden = entry === undefined && presence === "unknown" ? unseen(source.view, before) : [];
+    const complaints = entry?.type === "broken" ? entry.complaints : hidden;
     return {
       state: source.view.state,
       presence: presence === "removed" && this.#held.get(source)?.has(key) === true ? "held-removal" : presence,
       canary: entry?.type === "canary" ? entry.canary : null,
       candidate: entry?.type === "canary" ? entry.release : null,
-      complaint: entry?.type === "broken" ? brokenSentence(entry.complaints) : null,
+      complaint: entry?.type === "broken" || hidden.length > 0 ? brokenSentence(complaints) : null,
       lock: source.lock(id),
       status: source.status(id),
       commit: source.view.commit,
