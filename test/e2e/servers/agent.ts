@@ -26,6 +26,8 @@ export interface InstalledAgent {
   readonly apiToken: string;
   readonly running: Running;
   canary(namespace: string, name: string): Promise<CanaryDetail | undefined>;
+  /** A command as a person gives it. @returns the status of the answer */
+  command(namespace: string, name: string, command: string): Promise<number>;
   /** What Prometheus gets. */
   metrics(): Promise<string>;
 }
@@ -80,6 +82,15 @@ ${options.settings}`,
         return undefined;
       }
       return await response.json();
+    },
+    async command(namespace, name, command) {
+      const response = await fetch(`${url}/api/v1/canaries/${namespace}/${name}/${command}`, {
+        method: "POST",
+        headers: { ...headers, "content-type": "application/json" },
+        body: JSON.stringify({ reason: "asked by the suite" }),
+      });
+      await response.body?.cancel();
+      return response.status;
     },
     async metrics() {
       return await (await fetch(`${url}/metrics`)).text();

@@ -18,7 +18,8 @@ export interface ControlPlane {
   /** An administrator's, for kubectl and for servers that want a file. */
   readonly kubeconfig: string;
   readonly auditLog: string;
-  readonly processes: { readonly apiserver: Running };
+  /** Kills the API server, and starts it again after a pause, on the same etcd; resolves when it is ready. */
+  restartApiServer(pauseMs: number): Promise<void>;
   /** Closes clients; the processes belong to the run. */
   close(): Promise<void>;
 }
@@ -58,11 +59,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   await Deno.writeTextFile(`${folder}/audit.yaml`, AUDIT_POLICY);
   await writeKeyPair(folder);
   const etcd = processes.start({ name: "etcd", path: program("etcd"), args: etcdArgs(folder) });
-  const apiserver = processes.start({
-    name: "kube-apiserver",
-    path: program("kube-apiserver"),
-    args: apiserverArgs(folder),
-  });
+  const startApiServer = (): Running =>
+    processes.start({ name: "kube-apiserver", path: program("kube-apiserver"), args: apiserverArgs(folder) });
+  let apiserver = startApiServer();
   await untilUp(etcd, () => answersOk(`${ETCD}/health`));
   const caFile = `${folder}/certs/apiserver.crt`;
   await untilUp(apiserver, async () => (await Deno.stat(caFile)).isFile);
@@ -70,7 +69,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const url = `https://${HOST}:${PORT}`;
   const client = Deno.createHttpClient({ caCerts: [caPem] });
   const headers = { authorization: `Bearer ${adminToken}` };
-  await untilUp(apiserver, () => answersOk(`${url}/readyz`, { client, headers }));
+  const ready = (): Promise<void> => untilUp(apiserver, () => answersOk(`${url}/readyz`, { client, headers }));
+  await ready();
   const kubeconfig = `${folder}/admin.kubeconfig`;
   await Deno.writeTextFile(kubeconfig, kubeconfigText(url, caPem, adminToken));
   const endpoint: KubeEndpoint = {
@@ -89,7 +89,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     caFile,
     kubeconfig,
     auditLog: `${folder}/audit.log`,
-    processes: { apiserver },
+    async restartApiServer(pauseMs) {
+      await apiserver.kill();
+      await machineClock.sleep(pauseMs);
+      apiserver = startApiServer();
+      await ready();
+    },
     async close() {
       await cluster.close();
       client.close();

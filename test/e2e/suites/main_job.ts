@@ -6,8 +6,11 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
 import { CANARY, MANIFEST } from "../../../src/demo/stage.ts";
 import { fleetFiles } from "../fleet.ts";
+import { askedByAgent, beyondIdle, tally } from "../audit.ts";
+import { allowing, grantsTo, rightOf, rightsOf } from "../../support/rbac.ts";
+import { agentObjects } from "../servers/agent.ts";
 import { chiSquared, chiSquaredLimit, served } from "../shares.ts";
-import type { Suite } from "../suite.ts";
+import type { Checks, Run, Suite } from "../suite.ts";
 import { watchWeights } from "../weights.ts";
 import { openWorld, RIGHTS, type World } from "../world.ts";
 
@@ -15,6 +18,11 @@ const SERVERS = ["etcd", "kubernetes", "contour", "envoy", "prometheus"];
 const LOAD_PER_SECOND = 60;
 /** Envoy's clusters follow a changed route within this time. */
 const SETTLE_MS = 500;
+/** A changed weight is seen in the API within this time, twice the interval of looking. */
+const STEP_SEEN_MS = 700;
+/** Shorter than an interval of the analysis, so that one step is in it. */
+const STEP_WINDOW_MS = 5_000;
+const IDLE_MS = 10_000;
 
 export const mainJob: Suite = {
   name: "main-job",
@@ -28,7 +36,9 @@ export const mainJob: Suite = {
       await run.checks.check("the first start makes the primary and commits the lock", async () => {
         await world.see("initialised", (view) => view.phase === "idle" && view.last?.outcome === "initialised");
       });
-      await story(world, run.checks);
+      await idling(world, run.checks);
+      await story(world, run);
+      await privileges(world, run.checks);
       await run.keep([
         `kubectl --kubeconfig ${world.plane.kubeconfig} get pods -A`,
         `page ${world.agent.url}/ with the token ${world.agent.apiToken}`,
@@ -40,7 +50,8 @@ export const mainJob: Suite = {
   },
 };
 
-async function story(world: World, checks: import("../suite.ts").Checks): Promise<void> {
+async function story(world: World, run: Run): Promise<void> {
+  const { checks } = run;
   const load = world.load(LOAD_PER_SECOND);
   await machineClock.sleep(3_000);
   const weights = watchWeights(() => world.agent.canary(CANARY.namespace, CANARY.name), SETTLE_MS);
@@ -51,6 +62,18 @@ async function story(world: World, checks: import("../suite.ts").Checks): Promis
     strictEqual(await subject(world), "Promote demo/podinfo to podinfo:6.0.1");
   });
   const spans = await weights.stop();
+  await checks.check("a weight step costs at most 4 API requests", async () => {
+    const asked = await askedByAgent(world.plane.auditLog);
+    // From one step to the next: the step's own requests, and whatever came while it was judged.
+    const steps = spans.filter(({ weight }) => weight > 0).slice(1);
+    const costs = steps.map(({ weight, fromMs }) => {
+      const startMs = fromMs - SETTLE_MS - STEP_SEEN_MS;
+      return { weight, asked: beyondIdle(asked, startMs, startMs + STEP_WINDOW_MS) };
+    });
+    const told = costs.map((one) => `${one.weight} %: ${one.asked.length} (${tally(one.asked)})`).join("; ");
+    ok(costs.length > 0 && costs.every((one) => one.asked.length <= 4), told);
+    return told;
+  });
   await checks.check("users got the shares that were reported", () => {
     const { value, degrees, told } = chiSquared(load.log, spans, "6.0.1");
     ok(degrees >= 3, `only ${degrees} weights were seen: ${told.join(", ")}`);
@@ -87,6 +110,51 @@ async function story(world: World, checks: import("../suite.ts").Checks): Promis
     const body = await answer.json();
     strictEqual(body.data?.result?.[0]?.value?.[1], "1", JSON.stringify(body));
   });
+  await checks.check("promtool has nothing to say of the agent's metrics", async () => {
+    strictEqual(await promtool(run.programs.get("promtool") ?? "promtool", await world.agent.metrics()), "");
+  });
+}
+
+/** Beside the Lease and re-opened watches, an idle canary costs nothing. */
+async function idling(world: World, checks: Checks): Promise<void> {
+  await checks.check("while idle the agent asks the API server nothing", async () => {
+    const fromMs = machineClock.now() + 1_000;
+    await machineClock.sleep(1_000 + IDLE_MS);
+    const asked = beyondIdle(await askedByAgent(world.plane.auditLog), fromMs, fromMs + IDLE_MS);
+    strictEqual(asked.length, 0, tally(asked));
+    return `${IDLE_MS / 1000} s`;
+  });
+}
+
+/** The audit log against deploy/rbac: nothing refused, and which rights were of use. */
+async function privileges(world: World, checks: Checks): Promise<void> {
+  await checks.check("the rights of deploy/rbac are enough: nothing was refused", async () => {
+    const asked = await askedByAgent(world.plane.auditLog);
+    const refused = asked.filter(({ code }) => code === 403);
+    strictEqual(refused.length, 0, tally(refused));
+    const grants = grantsTo({ namespace: "serin", name: "serin" }, await agentObjects(RIGHTS));
+    const used = new Set(asked.flatMap((one) => allowing(grants, one).map((grant) => rightOf(grant, one))));
+    const rights = rightsOf(grants);
+    const unused = rights.filter((right) => !used.has(right)).map((right) => right.replace(/^.*: /, ""));
+    return `${asked.length} requests; ${rights.length - unused.length} of ${rights.length} rights used, not ${
+      unused.join(", ")
+    }`;
+  });
+}
+
+/** What `promtool check metrics` says. */
+async function promtool(path: string, metrics: string): Promise<string> {
+  const child = new Deno.Command(path, {
+    args: ["check", "metrics"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(metrics));
+  await writer.close();
+  const { stdout, stderr } = await child.output();
+  return `${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`.trim();
 }
 
 async function subject(world: World): Promise<string> {
