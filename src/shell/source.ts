@@ -119,7 +119,8 @@ class GitSource implements RunningSource {
       const known = this.#view.catalogue;
       const isTip = this.#options.remote.tip?.commit === snapshot.commit;
       if (known !== null && (known.commit === snapshot.commit || !isTip)) return known;
-      return await this.#apply(snapshot, signal);
+      // Fetched by the writer, at a time not known here: no later than what was fetched before is certain.
+      return await this.#apply(snapshot, this.#view.fetchedAt, signal);
     });
   }
 
@@ -157,8 +158,9 @@ class GitSource implements RunningSource {
 
   async #poll(signal: AbortSignal | undefined): Promise<void> {
     try {
+      const startedAt = this.#options.clock.now();
       const snapshot = await this.#options.remote.fetch(signal);
-      await this.#apply(snapshot, signal);
+      await this.#apply(snapshot, startedAt, signal);
       this.#failures = 0;
       this.#retryAfterMs = 0;
     } catch (error) {
@@ -172,10 +174,9 @@ class GitSource implements RunningSource {
   }
 
   /** Everything is read before anything is changed, so that a failure in between leaves the last good commit. */
-  async #apply(snapshot: Snapshot, signal: AbortSignal | undefined): Promise<Catalogue> {
+  async #apply(snapshot: Snapshot, fetchedAt: number, signal: AbortSignal | undefined): Promise<Catalogue> {
     const before = this.#view.catalogue;
     const wasFresh = this.#view.state === "fresh";
-    const fetchedAt = this.#options.clock.now();
     if (before !== null && this.#snapshot?.commit === snapshot.commit) {
       this.#view = { ...this.#view, state: "fresh", problem: null, fetchedAt };
       if (!wasFresh) this.#tell([...before.entries.keys(), ...this.#ledger.keys()]);
