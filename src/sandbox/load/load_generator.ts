@@ -20,6 +20,11 @@ export interface LoadOptions {
   readonly requestsMax?: number;
   /** How many entries the log keeps, the newest; 100,000 unless told otherwise. */
   readonly logMax?: number;
+  /**
+   * With so many requests under way a request that is due is left out: no more load than the machine can carry. Unless
+   * told otherwise 512 may be under way, and what is over that counts as lost.
+   */
+  readonly waitsAt?: number;
   /** A request without an answer after so long is given up; 30 s unless told otherwise. */
   readonly timeoutMs?: number;
 }
@@ -71,6 +76,10 @@ export function startLoad(options: LoadOptions): Load {
   }
 
   function fire(): void {
+    if (options.waitsAt !== undefined && inFlight.size >= options.waitsAt) {
+      sent++;
+      return;
+    }
     const user = jars.length === 0 ? undefined : sent % jars.length;
     sent++;
     if (inFlight.size >= IN_FLIGHT_MAX) {
