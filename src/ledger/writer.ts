@@ -60,6 +60,8 @@ class LedgerWriter implements RunningLedger {
   /** No request to the remote before this: it gave no answer. */
   #remoteDueMs = 0;
   #failures = 0;
+  /** Decisions that one push may have: halved by a lost race, doubled by each that landed. */
+  #groupMax = GROUP_MAX;
   #busy: ReadonlySet<string> = new Set();
   #log: { readonly commit: string; readonly commits: readonly CommitInfo[] } | undefined;
 
@@ -133,15 +135,21 @@ class LedgerWriter implements RunningLedger {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    let size = GROUP_MAX;
+    let most = GROUP_MAX;
     for (let losses = 0; losses < LOSSES_MAX && !signal.aborted;) {
-      const group = this.#due(size);
+      const group = this.#due(Math.min(most, this.#groupMax));
       if (group.length === 0) return;
       const attempt = await this.#attempt(group, signal);
       if (attempt === "stopped") return;
       // One commit that a hook does not like must not keep the others out: from here on each goes alone.
-      if (attempt === "group-refused") size = 1;
-      if (attempt !== "lost") continue;
+      if (attempt === "group-refused") most = 1;
+      if (attempt !== "lost") {
+        this.#groupMax = Math.min(GROUP_MAX, this.#groupMax * 2);
+        losses = 0;
+        continue;
+      }
+      // Beside a writer that pushes all the time only a short attempt gets through: fewer are planned and sent at once.
+      this.#groupMax = Math.max(1, Math.floor(group.length / 2));
       losses++;
       await this.#sleep(this.#options.clock.random() * RACE_BACKOFF_MS * 2 ** Math.min(losses, 5), signal);
     }
