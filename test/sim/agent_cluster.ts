@@ -41,6 +41,7 @@ export class AgentCluster implements Cluster {
   }
 
   watch(scope: WatchScope): Promise<void> {
+    if (this.#options.process.isDead) return new Promise(() => undefined);
     const key = canonicalJson(scope);
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;

@@ -90,7 +90,7 @@ export class Controllers {
     const key = refKey(ref);
     const rollout = this.#rollouts.get(key) ?? { pods: [], progressAt: now, generation: 0, ready: 0, queued: false };
     this.#rollouts.set(key, rollout);
-    if ((live.metadata.generation ?? 0) !== rollout.generation) rollout.progressAt = now;
+    if ((live.metadata.generation ?? 0) !== rollout.generation) [rollout.progressAt, rollout.ready] = [now, 0];
     rollout.generation = live.metadata.generation ?? 0;
     const template = digestOf(at(live, "spec", "template") ?? null);
     const before = rollout.pods.length;
@@ -109,14 +109,16 @@ export class Controllers {
     const now = this.#options.timeline.elapsed;
     const wanted = numberAt(live, "spec", "replicas") ?? 1;
     const image = stringAt(live, "spec", "template", "spec", "containers", 0, "image") ?? "";
-    const isReady = (pod: Pod): boolean => pod.readyAt <= now;
     let next = [...pods];
+    const isReady = (pod: Pod): boolean => pod.readyAt <= now;
+    // Old pods that never got ready are in nobody's way.
+    const paused = at(live, "spec", "paused") === true;
+    if (!paused) next = next.filter((pod) => pod.template === template || isReady(pod));
     const fresh = (): Pod => ({
       template,
       image,
       readyAt: now + this.#options.readyAfterMs(image, live.metadata.name) + this.#options.dice.int(0, 100),
     });
-    const paused = at(live, "spec", "paused") === true;
     const young = (): number => next.filter((pod) => pod.template === template).length;
     while (!paused && young() < wanted && next.length < wanted + 1) next.push(fresh());
     const order = (pod: Pod): number => (isReady(pod) ? 2 : 0) + (pod.template === template ? 1 : 0);
@@ -128,7 +130,7 @@ export class Controllers {
       // While old pods are left, the surge pod stays until it can stand in for one of them.
       const scalingDown = next.length > wanted + 1 || old === undefined;
       if (scalingDown) next = next.filter((pod) => pod !== victim);
-      else if (!isReady(old) || readyLeft > wanted) next = next.filter((pod) => pod !== old);
+      else if (readyLeft > wanted) next = next.filter((pod) => pod !== old);
       else break;
     }
     while (!paused && young() < wanted && next.length < wanted + 1) next.push(fresh());

@@ -39,7 +39,8 @@ export const CALM: Mood = {
 
 export function drawMood(dice: Dice): Mood {
   if (dice.chance(0.2)) return CALM;
-  const often = (probability: number): number => dice.chance(0.4) ? probability : 0;
+  const storm = dice.chance(0.25) ? 4 : 1;
+  const often = (probability: number): number => dice.chance(0.4) ? probability * storm : 0;
   const kills = often(0.02);
   const freezes = often(0.01);
   const errors = often(0.03);

@@ -142,9 +142,26 @@ export class Process {
   }
 }
 
-export function clockOf(process: Process, timeline: Timeline, dice: Dice): Clock {
+/** Looks at the clock in one moment before it is called a loop that never sleeps. */
+const LOOKS_MAX = 20_000;
+
+/** @param runaway told when a process goes round and round without any time passing; it is killed then */
+export function clockOf(
+  process: Process,
+  { timeline, dice, runaway }: { readonly timeline: Timeline; readonly dice: Dice; readonly runaway: () => void },
+): Clock {
+  let moment = -1;
+  let looks = 0;
+  function now(): number {
+    if (timeline.elapsed !== moment) [moment, looks] = [timeline.elapsed, 0];
+    if (++looks === LOOKS_MAX) {
+      process.kill();
+      runaway();
+    }
+    return timeline.now;
+  }
   return {
-    now: () => timeline.now,
+    now,
     monotonic: () => timeline.elapsed,
     sleep: (ms, signal) => process.pause(ms, signal),
     random: () => dice.next(),

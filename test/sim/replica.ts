@@ -44,7 +44,11 @@ export interface Replica {
 /** Starts a replica; it runs until its process is killed. */
 export function startReplica(options: ReplicaOptions): Replica {
   const { world, process, dice } = options;
-  const clock = clockOf(process, world.timeline, dice);
+  const clock = clockOf(process, {
+    timeline: world.timeline,
+    dice,
+    runaway: () => world.violate("A turn that changes nothing is not repeated at once", `${process.name} never sleeps`),
+  });
   const cluster = new AgentCluster({
     process,
     server: world.server,

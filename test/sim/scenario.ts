@@ -133,7 +133,7 @@ class Play {
     if (mood.lostLeases && dice.chance(0.5)) during(() => this.#leadership.loseLease());
     for (const record of this.#records.values()) {
       const scene = { world, leadership: this.#leadership, record, dice };
-      if (mood.people) { for (let acts = dice.int(0, 2); acts > 0; acts -= 1) during(() => actOut(scene)); }
+      if (mood.people) { for (let acts = dice.int(0, 3); acts > 0; acts -= 1) during(() => actOut(scene)); }
       if (mood.podTrouble && dice.chance(0.5)) during(() => trouble(scene));
     }
     await this.#run(ms);

@@ -126,7 +126,7 @@ export class World {
     const quality = this.qualityOf(image);
     if (quality === "crashing") return Infinity;
     if (quality === "primary-crashing" && deployment.endsWith("-primary")) return Infinity;
-    return quality === "slow" ? 15_000 : 2_000;
+    return quality === "slow" ? 8_000 : 2_000;
   }
 
   onGit(listener: () => void): void {
