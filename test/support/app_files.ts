@@ -96,7 +96,7 @@ export function deploymentOf(
 
 export const METRICS = [
   { name: "request-success-rate", thresholdRange: { min: 95 }, interval: "3s" },
-  { name: "request-duration", thresholdRange: { max: 900 }, interval: "3s" },
+  { name: "request-duration", thresholdRange: { max: 5000 }, interval: "3s" },
 ];
 
 function canaryOf(app: AppFiles): JsonObject {

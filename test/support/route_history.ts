@@ -72,12 +72,14 @@ function shareIn(object: KubeObject, service: string): { readonly weight: number
   return { weight, mirror };
 }
 
-/** A request whose decision may have fallen on either side of an edge is left out. */
-const EDGE_MS = 60;
+/** Clocks of the log and of the history count in whole milliseconds. */
+const EDGE_MS = 3;
 
-/** Requests sent well within a span, those without an answer left out. */
+/** Requests sent and answered within a span, so that they were decided on in it; those without an answer left out. */
 export function within(span: RouteSpan, log: readonly LoadEntry[]): readonly LoadEntry[] {
-  return log.filter(({ atMs, status }) => status !== 0 && atMs > span.fromMs + EDGE_MS && atMs + EDGE_MS < span.toMs);
+  return log.filter(({ atMs, ms, status }) =>
+    status !== 0 && atMs > span.fromMs + EDGE_MS && atMs + ms + EDGE_MS < span.toMs
+  );
 }
 
 /**

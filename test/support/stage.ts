@@ -112,6 +112,8 @@ export async function withStage(options: TestStageOptions, body: (stage: TestSta
       const started = startLoad({
         url: set.sandbox.mesh.gatewayUrl,
         ratePerSecond: 40,
+        // On a busy machine fewer requests, not a pile of open connections.
+        waitsAt: 16,
         clock: machineClock,
         ...wanted,
       });
@@ -154,7 +156,7 @@ function watched(stage: Stage, id: CanaryId, announced: readonly Announced[]): W
     id,
     view,
     announced: said,
-    async see(what, condition, timeoutMs = 30_000) {
+    async see(what, condition, timeoutMs = 60_000) {
       let last: CanaryDetail | undefined;
       const met = (): boolean => {
         const seen = view();
