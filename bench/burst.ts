@@ -14,12 +14,12 @@ import { type GitServer, startGitServer } from "../src/sandbox/git/git_server.ts
 import { createSource } from "../src/shell/source.ts";
 import { until } from "../test/support/until.ts";
 import type { Row } from "./report.ts";
+import { startRival } from "./rival.ts";
 import { shopFiles } from "./shop.ts";
 import { REPOSITORY } from "./stand.ts";
 
 const RUNS = 3;
 const CANARIES = 200;
-const RIVAL_PAUSE_MS = 5;
 const CLUSTER = { name: "sandbox", uid: "uid-of-the-bench" };
 const PERSON = ["-c", "user.name=Robin", "-c", "user.email=robin@example.com"];
 
@@ -100,7 +100,7 @@ async function promoteAll(git: GitServer, dir: string): Promise<Burst> {
   try {
     await source.poll();
     const decisions = [...source.view.catalogue?.entries.values() ?? []].flatMap(decisionOn);
-    const rival = await startRival(git, dir);
+    const rival = await startRival(git.urlOf(REPOSITORY), `${dir}/rival`);
     const startedAt = performance.now();
     for (const decision of decisions) ledger.submit(decision);
     await until(
@@ -167,32 +167,6 @@ function decisionOn(entry: CatalogueEntry): readonly Decision[] {
     approvals: [],
     reason: "All checks passed",
   }];
-}
-
-/** Somebody with a clone who commits and pushes, again and again; a push that lost a race is made anew on the tip. */
-async function startRival(git: GitServer, dir: string): Promise<{ stop(): Promise<number> }> {
-  const clone = await cloneRepository(git.urlOf(REPOSITORY), `${dir}/rival`);
-  const end = new AbortController();
-  let pushes = 0;
-  const work = async (): Promise<void> => {
-    for (let note = 0; !end.signal.aborted; note += 1) {
-      await Deno.writeTextFile(`${clone.dir}/notes.txt`, `note ${note}\n`);
-      await clone.git("add", ".");
-      await clone.git(...PERSON, "commit", "--quiet", "--message", `Note ${note}`);
-      const pushed = await clone.git("push", "--quiet", "origin", "HEAD:main").then(() => true, () => false);
-      if (pushed) pushes += 1;
-      else await clone.git(...PERSON, "pull", "--quiet", "--rebase", "origin", "main");
-      await machineClock.sleep(RIVAL_PAUSE_MS, end.signal).catch(() => undefined);
-    }
-  };
-  const running = work();
-  return {
-    async stop() {
-      end.abort();
-      await running;
-      return pushes;
-    },
-  };
 }
 
 async function pushOneByOne(git: GitServer, dir: string): Promise<number> {

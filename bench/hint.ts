@@ -40,7 +40,7 @@ export async function hint(): Promise<readonly Row[]> {
       shiftMs.push(share - pushedAt);
       podsMs.push(ready - scaled);
       beyondMs.push(share - pushedAt - (ready - scaled));
-      await agent.settled(1);
+      await agent.settled(1, `:6.0.${run + 1}`);
     }
     const benchmark = "hint";
     const beside = { what: "git commit and push", values: pushMs };

@@ -4,6 +4,7 @@
  */
 import { burst } from "./burst.ts";
 import { detection } from "./detection.ts";
+import { fleet } from "./fleet.ts";
 import { hint } from "./hint.ts";
 import { idle } from "./idle.ts";
 import { type Machine, type Row, tableOf } from "./report.ts";
@@ -17,6 +18,7 @@ const benchmarks: ReadonlyMap<string, () => Promise<readonly Row[]>> = new Map([
   ["hint", hint],
   ["detection", detection],
   ["burst", burst],
+  ["fleet", fleet],
 ]);
 
 async function main(args: readonly string[]): Promise<number> {

@@ -44,7 +44,7 @@ export async function step(): Promise<readonly Row[]> {
     await clone.bump(deploymentPath(0), { from: ":6.0.0", to: ":6.0.1", message: "Bump" });
     const shares = (): readonly RequestRecord[] => stand.requestsSince(from).filter(isRouteWrite);
     await until("the rollout begins", () => shares().length > 0, 60_000);
-    await agent.settled(1);
+    await agent.settled(1, ":6.0.1");
     const steps = stepsOf(stand.requestsSince(from));
     if (Deno.env.get("BENCH_LOG") !== undefined) Deno.stderr.writeSync(new TextEncoder().encode(listOf(steps)));
     // The first segment ends with the first share, the last begins with the traffic's return.
