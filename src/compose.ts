@@ -115,7 +115,9 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const identity = await identify(config, cluster);
     const telling = platform.telling({ cluster, http, tables });
     const readOnly = config.mode === "observe";
-    const secretKey = config.secrets.copy && !readOnly ? await secretKeyOf(cluster, platform.endpoint.namespace) : null;
+    const secretKey = config.secrets.copy && !readOnly
+      ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
+      : null;
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
     const made = config.sources.map((source) => openBranch(source, shared));
     for (const scope of stateScopes(config)) await cluster.watch(scope);
@@ -182,6 +184,20 @@ async function identify(config: AgentConfig, cluster: Cluster): Promise<ClusterI
     });
   }
   return { name: config.cluster, uid };
+}
+
+/** Without the right to Secrets, both workloads share the original, and the log says so. */
+async function secretKeyOrShare(cluster: Cluster, namespace: string, telling: Telling): Promise<string | null> {
+  try {
+    return await secretKeyOf(cluster, namespace);
+  } catch (error) {
+    if (!(error instanceof RejectedError)) throw error;
+    telling.log("warn", "secrets-shared", {
+      error: error.message,
+      fix: "Apply deploy/rbac/secrets_copy.yaml, or set secrets.copy to false",
+    });
+    return null;
+  }
 }
 
 /** The agent's own Secret `serin-key`, made once; its value names copies of Secrets and is never shown. */

@@ -33,7 +33,7 @@ section, .sheet { background: var(--sheet); border: 1px solid var(--line); borde
 .soft { color: var(--soft); }
 .small { font-size: .875rem; }
 .words { white-space: pre-wrap; overflow-wrap: anywhere; }
-.clamp { max-height: 6em; overflow: auto; }
+.clamp { max-height: 15em; overflow: auto; }
 code { font: .875em/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .5rem; }
