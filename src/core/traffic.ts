@@ -83,6 +83,15 @@ export function fenceActions(turn: RunTurn): readonly Action[] {
   return cluster.fenceNeeded && !fenced ? [{ type: "fence", rollout: turn.run.id }] : [];
 }
 
+/** Rest at weight 0: no fence, and no pods once proxies had time to follow; a share may have been on until the phase. */
+export function restActions(turn: Turn): readonly Action[] {
+  const zero = targetToZero(turn);
+  if (zero.length === 0) return unfenceActions(turn);
+  const settledAt = turn.canary.traits.weights ? turn.state.phaseSince + turn.canary.promotion.settleMs : 0;
+  const later: Action = { type: "wake", at: settledAt };
+  return [...unfenceActions(turn), ...(turn.now < settledAt ? [later] : zero)];
+}
+
 export function targetToZero(turn: Turn): readonly Action[] {
   const { target } = turn.seen.cluster;
   return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];

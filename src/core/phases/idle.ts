@@ -7,15 +7,7 @@ import { type Lock, lockDigest, type QuarantineEntry } from "../decision.ts";
 import { judgeLock, lockDifference, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
-import {
-  protectActions,
-  repairActions,
-  routeActions,
-  routesObserved,
-  steadyRoutes,
-  targetToZero,
-  unfenceActions,
-} from "../traffic.ts";
+import { protectActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
 
@@ -73,12 +65,7 @@ function stalled(turn: Turn, reason: string, actions: readonly Action[]): Step {
 /** What brings an idle canary to rest once its routes are back: no fence, no pods of the target. */
 function restAtZero(turn: Turn, repairs: readonly Action[]): readonly Action[] {
   const routesWrong = repairs.some((action) => action.type === "route") || !routesObserved(turn, steadyRoutes(turn));
-  const zero = targetToZero(turn);
-  if (routesWrong || zero.length === 0) return routesWrong ? repairs : [...repairs, ...unfenceActions(turn)];
-  // Pods may have had a share until the phase was entered.
-  const settledAt = turn.canary.traits.weights ? turn.state.phaseSince + turn.canary.promotion.settleMs : 0;
-  const rest = turn.now < settledAt ? [wakeAt(settledAt)] : zero;
-  return [...repairs, ...unfenceActions(turn), ...rest];
+  return routesWrong ? repairs : [...repairs, ...restActions(turn)];
 }
 
 function judge(turn: Turn): LockJudgement {

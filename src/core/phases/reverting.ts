@@ -1,6 +1,6 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
 import { remember } from "../locks.ts";
-import { refreshActions, repairActions, routeActions, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { refreshActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell } from "../turn.ts";
 import type { State } from "../state.ts";
 
@@ -8,7 +8,7 @@ export function stepReverting(turn: Turn): Step {
   const { state, seen } = turn;
   const { decision } = state;
   const back = routeActions(turn, steadyRoutes(turn));
-  const resting = back.length > 0 ? [] : [...unfenceActions(turn), ...targetToZero(turn)];
+  const resting = routesObserved(turn, steadyRoutes(turn)) ? restActions(turn) : [];
   const keepUp = [...back, ...repairActions(turn), ...resting];
   if (decision === null) return enter(turn, "idle", { run: null }, keepUp);
   const outcome = seen.decision;

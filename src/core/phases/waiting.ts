@@ -1,6 +1,6 @@
 /** A candidate waits for the gate confirm-rollout. No pod of it runs and no share is on. */
 import { rollBack } from "../runs.ts";
-import { repairActions, routeActions, routesObserved, steadyRoutes, targetToZero, unfenceActions } from "../traffic.ts";
+import { repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { enter, type RunTurn, stay, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { started } from "./idle.ts";
 import { announcement } from "./words.ts";
@@ -9,7 +9,7 @@ export function stepWaiting(turn: RunTurn): Step {
   const { run, seen, state, now } = turn;
   const routes = steadyRoutes(turn);
   // Pods of a rollout that this one follows may still be there.
-  const resting = routesObserved(turn, routes) ? [...unfenceActions(turn), ...targetToZero(turn)] : [];
+  const resting = routesObserved(turn, routes) ? restActions(turn) : [];
   const repairs = [...routeActions(turn, routes), ...repairActions(turn), ...resting];
   const { candidate, presence } = seen.git;
   if (seen.git.state === "fresh" && (presence !== "declared" || candidate?.revision !== run.release.revision)) {
