@@ -90,7 +90,8 @@ export function createStateStore(options: {
       const stored = await write;
       held.set(key, { state: stamped, saved: hard, resourceVersion: stored.metadata.resourceVersion ?? null });
     } catch (error) {
-      held.delete(key);
+      // Whether it was stored is told by the cache; only what is known to be stale is dropped.
+      if (error instanceof ConflictError) held.delete(key);
       throw error;
     }
   }

@@ -31,7 +31,7 @@ export function verdictOn(error: unknown, failures: number, random: number): Ver
       return { type: "again", afterMs: failures < CONFLICTS_AT_ONCE_MAX ? 0 : backoff, message, fix, reload: true };
     case "retry": {
       const wished = error instanceof UnavailableError ? error.retryAfterMs ?? 0 : 0;
-      return { type: "again", afterMs: Math.max(wished, backoff), message, fix, reload: true };
+      return { type: "again", afterMs: Math.max(wished, backoff), message, fix, reload: false };
     }
     case "stall":
     case "reject":
