@@ -21,6 +21,7 @@ import { type Branch, Observer } from "./observer.ts";
 import { perform } from "./perform.ts";
 import { KeyQueue } from "./queue.ts";
 import { reconcile, reconcileCommand, type TurnParts } from "./reconcile.ts";
+import { readinessOf } from "./readiness.ts";
 import { Rehearsal } from "./rehearsal.ts";
 import { stampEpoch } from "./stamp.ts";
 import type { StateStore } from "./store.ts";
@@ -196,13 +197,8 @@ export class ServingAgent implements Agent {
     return true;
   }
 
-  readiness(): { readonly ready: boolean; readonly reasons: readonly string[] } {
-    const unfetched = this.#options.branches.filter(({ source }) => source.view.state === "unknown");
-    const reasons = unfetched.map(({ source }) =>
-      `Source "${source.name}" was not fetched yet${source.view.problem === null ? "" : `: ${source.view.problem}`}`
-    );
-    if (!this.#synced) reasons.push("The watch caches are not filled yet");
-    return { ready: reasons.length === 0, reasons };
+  readiness(): ReturnType<typeof readinessOf> {
+    return readinessOf(this.#options.branches.map(({ source }) => source), this.#synced);
   }
 
   #viewInput(key: string, id: CanaryId): ViewInput {
