@@ -253,7 +253,7 @@ export class ServingAgent implements Agent {
     if (id === undefined || this.#troubles.get(key)?.type === "stopped") return;
     const startedAt = clock.monotonic();
     try {
-      const wake = this.#wakeLater(key);
+      const wake = (at: number): void => this.#queue.add(key, at);
       await this.#stamp(key, id);
       const commands = this.#inbox.get(key) ?? [];
       this.#inbox.delete(key);
@@ -320,10 +320,6 @@ export class ServingAgent implements Agent {
       });
     }
     if (verdict.afterMs !== null) this.#queue.add(key, clock.now() + verdict.afterMs);
-  }
-
-  #wakeLater(key: string): (at: number) => void {
-    return (at) => this.#queue.add(key, at);
   }
 
   #mayWrite(): boolean {
