@@ -8,7 +8,7 @@ import { CANARY, HOST, REPOSITORY } from "../../src/demo/stage.ts";
 import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
 import type { CanaryDetail } from "../../src/ports/agent.ts";
 import { type GitServer, startGitServer } from "../../src/sandbox/git/git_server.ts";
-import { type Load, startLoad } from "../../src/sandbox/load/load_generator.ts";
+import { type Load, type LoadOptions, startLoad } from "../../src/sandbox/load/load_generator.ts";
 import { callApi } from "../wire/api_case.ts";
 import { objectsIn } from "../support/rbac.ts";
 import { until } from "../support/until.ts";
@@ -29,8 +29,10 @@ export interface World {
   startAgent(): Promise<InstalledAgent>;
   /** Waits until the canary's view fulfils a condition; the view is in the error when it does not in time. */
   see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
-  /** Real requests to the host of the demo through Envoy; ended with the world. */
-  load(ratePerSecond: number): Load;
+  /** The same for a canary of another name. */
+  seeOf(name: string, ...wanted: Parameters<World["see"]>): Promise<CanaryDetail>;
+  /** Real requests to the host of the demo through Envoy, unless told otherwise; ended with the world. */
+  load(ratePerSecond: number, options?: Partial<LoadOptions>): Load;
   close(): Promise<void>;
 }
 
@@ -100,9 +102,10 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
       agent = await start();
       return agent;
     },
-    see: (what, condition, timeoutMs = 90_000) => see(() => agent, { what, condition, timeoutMs }),
-    load(ratePerSecond) {
-      const load = startLoad({ url: data.gatewayUrl, host: HOST, ratePerSecond, clock: machineClock });
+    see: (what, condition, timeoutMs = 90_000) => see(() => agent, { name: CANARY.name, what, condition, timeoutMs }),
+    seeOf: (name, what, condition, timeoutMs = 90_000) => see(() => agent, { name, what, condition, timeoutMs }),
+    load(ratePerSecond, given = {}) {
+      const load = startLoad({ url: data.gatewayUrl, host: HOST, ratePerSecond, clock: machineClock, ...given });
       loads.push(load);
       return load;
     },
@@ -130,6 +133,7 @@ sources:
 async function see(
   agent: () => InstalledAgent,
   wanted: {
+    readonly name: string;
     readonly what: string;
     readonly condition: (view: CanaryDetail) => boolean;
     readonly timeoutMs: number;
@@ -137,7 +141,7 @@ async function see(
 ): Promise<CanaryDetail> {
   let last: CanaryDetail | undefined;
   const met = async (): Promise<boolean> => {
-    const seen = await agent().canary(CANARY.namespace, CANARY.name).catch(() => undefined);
+    const seen = await agent().canary(CANARY.namespace, wanted.name).catch(() => undefined);
     if (seen === undefined) return false;
     last = seen;
     return wanted.condition(seen);

@@ -57,19 +57,19 @@ export class Node {
   }
 
   /**
-   * Pods to scrape, as Prometheus' HTTP discovery takes them: those annotated `prometheus.io/scrape`, under the labels
-   * that Flagger's own Prometheus gives them.
+   * Pods to scrape, as Prometheus' HTTP discovery takes them: all that are not annotated `prometheus.io/scrape: "false"`,
+   * under the labels that Flagger's own Prometheus gives them.
    */
   targets(): readonly { readonly targets: readonly string[]; readonly labels: Readonly<Record<string, string>> }[] {
     return [...this.#pods.values()].flatMap(({ pod, ip }) => {
       const annotations = objectAt(pod, "metadata", "annotations");
-      if (annotations["prometheus.io/scrape"] !== "true") return [];
+      if (annotations["prometheus.io/scrape"] === "false") return [];
       const labels = Object.fromEntries(
         Object.entries(pod.metadata.labels ?? {}).map(([name, value]) => [name.replace(/[^a-zA-Z0-9_]/g, "_"), value]),
       );
       const { name, namespace = "default" } = pod.metadata;
       return [{
-        targets: [`${ip}:${annotations["prometheus.io/port"] ?? PORT_DEFAULT}`],
+        targets: [`${ip}:${annotations["prometheus.io/port"] ?? portOf(pod)}`],
         labels: { ...labels, kubernetes_namespace: namespace, kubernetes_pod_name: name },
       }];
     });
@@ -120,7 +120,7 @@ export class Node {
     const { clock } = this.#options;
     const [container] = listAt(pod, "spec", "containers");
     const behaviour = behaviourByName(stringAt(container, "image") ?? "");
-    const port = numberAt(container, "ports", 0, "containerPort") ?? PORT_DEFAULT;
+    const port = portOf(pod);
     const { name, namespace = "default" } = pod.metadata;
     while (!entry.stopping) {
       const server = startPodServer({ namespace, name, hostname: entry.ip, port, behaviour, clock });
@@ -162,6 +162,10 @@ export class Node {
       this.#options.log(`${keyOf(pod)}: status ${answer.status} ${JSON.stringify(answer.body)}`);
     }
   }
+}
+
+function portOf(pod: KubeObject): number {
+  return numberAt(pod, "spec", "containers", 0, "ports", 0, "containerPort") ?? PORT_DEFAULT;
 }
 
 function keyOf(pod: KubeObject): string {

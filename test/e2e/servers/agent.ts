@@ -60,12 +60,13 @@ tokens:
   - { name: robin, hash: "${hashOf(apiToken)}", roles: [admin] }
 ${options.settings}`,
   );
+  const program = await programFolder(folder);
   const { host, port } = plane.address;
   const running = processes.start({
     name: "serin",
     path: Deno.execPath(),
     args: [...await flags(options), "src/main.ts", "run", `--config=${config}`],
-    cwd: ROOT,
+    cwd: program,
     env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: "serin-0", NO_COLOR: "1" },
   });
   const url = `http://${LISTEN}`;
@@ -96,6 +97,18 @@ ${options.settings}`,
       return await (await fetch(`${url}/metrics`)).text();
     },
   };
+}
+
+/** A copy of the program, taken once a run as an image is: what is edited meanwhile does not reach a restarted agent. */
+async function programFolder(folder: string): Promise<string> {
+  const program = `${folder}/program`;
+  const isThere = await Deno.stat(program).then(() => true, () => false);
+  if (isThere) return program;
+  await Deno.mkdir(program);
+  const parts = ["src", "adapters", "deno.json", "deno.lock"].map((name) => `${ROOT}${name}`);
+  const { success, stderr } = await new Deno.Command("cp", { args: ["-R", ...parts, program] }).output();
+  if (!success) throw new Error(`Cannot copy the program: ${new TextDecoder().decode(stderr)}`);
+  return program;
 }
 
 /** The container's arguments up to the program, with this run's places in them. */

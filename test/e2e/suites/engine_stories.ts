@@ -96,7 +96,7 @@ export async function engineStories(run: Run, world: World, applier: Applier): P
     await bump(world, applier, "6.0.5", "6.0.7");
     const waiting = await world.see(
       "waiting for the engine",
-      ({ waitsFor }) => waitsFor?.includes("suspended") === true,
+      ({ waitsFor }) => /suspended|skip-reconcile/.test(waitsFor ?? ""),
     );
     strictEqual(waiting.weight, 0);
     await applier.resume();

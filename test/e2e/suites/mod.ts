@@ -5,5 +5,6 @@ import { contract } from "./contract.ts";
 import { faults } from "./faults.ts";
 import { flux } from "./flux.ts";
 import { mainJob } from "./main_job.ts";
+import { strategies } from "./strategies.ts";
 
-export const SUITES: readonly Suite[] = [contract, mainJob, flux, argocd, faults];
+export const SUITES: readonly Suite[] = [contract, mainJob, strategies, flux, argocd, faults];
