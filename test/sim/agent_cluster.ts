@@ -29,6 +29,8 @@ export class AgentCluster implements Cluster {
   readonly #cache = new Map<string, KubeObject>();
   /** UIDs that this process deleted: late events must not bring them back. */
   readonly #deleted = new Set<string>();
+  /** Versions at which objects went: an answer that comes after the news of it must not bring them back. */
+  readonly #gone = new Map<string, number>();
   readonly #scopes = new Map<string, Promise<void>>();
   readonly #watched: WatchScope[] = [];
   readonly #listeners: ((ref: ObjectRef, object: KubeObject | undefined) => void)[] = [];
@@ -143,7 +145,7 @@ export class AgentCluster implements Cluster {
     return stored;
   }
 
-  #changed({ ref, after, before }: Change): void {
+  #changed({ ref, after, before, version }: Change): void {
     const { process, timeline, dice, lagMs } = this.#options;
     const object = after ?? before;
     if (process.isDead || object === undefined || !this.#watched.some((scope) => covers(scope, object))) return;
@@ -151,6 +153,7 @@ export class AgentCluster implements Cluster {
     this.#lastDeliveryAt = at;
     timeline.after(at - timeline.elapsed, () =>
       process.run(() => {
+        if (after === undefined) this.#gone.set(refKey(ref), version);
         if (after !== undefined) this.#offer(after);
         else if (this.#cache.get(refKey(ref))?.metadata.uid === before?.metadata.uid) this.#drop(ref);
       }));
@@ -160,6 +163,7 @@ export class AgentCluster implements Cluster {
     const ref = refOf(object);
     if (!this.#watched.some((scope) => covers(scope, object))) return;
     if (this.#deleted.has(object.metadata.uid ?? "")) return;
+    if ((this.#gone.get(refKey(ref)) ?? 0) > Number(object.metadata.resourceVersion)) return;
     const held = this.#cache.get(refKey(ref));
     if (Number(held?.metadata.resourceVersion ?? 0) >= Number(object.metadata.resourceVersion)) return;
     this.#cache.set(refKey(ref), object);

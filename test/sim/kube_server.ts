@@ -22,6 +22,8 @@ export interface Change {
   readonly after: KubeObject | undefined;
   /** "serin-1", "controller", "robin". */
   readonly by: Writer;
+  /** The server's version after it, by which late news of an object that is gone can be told. */
+  readonly version: number;
 }
 
 interface Stored {
@@ -103,7 +105,7 @@ export class KubeServer {
     }
     this.#objects.delete(refKey(ref));
     this.#version += 1;
-    this.#tell({ ref, before: held.object, after: undefined, by });
+    this.#tell({ ref, before: held.object, after: undefined, by, version: this.#version });
   }
 
   #held(ref: ObjectRef, when: Preconditions): Stored {
@@ -135,7 +137,7 @@ export class KubeServer {
     }
     const after = stamped(String(++this.#version));
     this.#objects.set(refKey(ref), { object: after, applied: how.applied });
-    this.#tell({ ref, before, after, by: how.by });
+    this.#tell({ ref, before, after, by: how.by, version: this.#version });
     return after;
   }
 

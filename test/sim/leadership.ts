@@ -39,6 +39,11 @@ export class Leadership {
     return this.#epoch;
   }
 
+  /** Somebody is frozen, and will wake up with what it wanted to do long ago. */
+  get isFrozen(): boolean {
+    return this.#alive().some(({ process }) => process.isFrozen);
+  }
+
   start(): void {
     this.#lead(this.#spawn());
   }

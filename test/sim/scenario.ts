@@ -166,7 +166,7 @@ class Play {
 
   #restless(): string | null {
     const leader = this.#leadership.leader;
-    if (leader === null || leader.process.isFrozen) return "nobody leads";
+    if (leader === null || this.#leadership.isFrozen) return "nobody leads, or somebody is frozen";
     for (const record of this.#records.values()) {
       const found = restless(this.world, record, this.#said(record));
       if (found !== null) return `${record.shop.name}: ${found}`;

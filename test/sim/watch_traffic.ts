@@ -86,6 +86,8 @@ function routeWritten(
   if (!Number.isInteger(weight) || weight < 0 || weight > 100) {
     world.violate("Weights stay in 0 to 100", `weight ${weight} is written`);
   }
+  // A person deleted the state between the save and this write: there is nothing to hold it against.
+  if (state === null) return;
   if (weight > before.weight) rises(world, record, weight, state);
   if (weight < before.weight) falls(world, record, state);
 }
@@ -203,7 +205,9 @@ function lookAround(world: World, record: ShopRecord, undisturbed: boolean): voi
   const run = state?.run ?? null;
   const digest = run?.templateDigest ?? null;
   const pods = world.controllers.readyPods(record.shop.refs.target);
-  const strange = traffic.weight > 0 && digest !== null && pods.some((pod) => pod.template !== digest);
+  // Once the promotion is committed the two rules meet: a share must not go to a primary that is not ready either.
+  const mayTurn = state !== null && !["promoting", "restoring", "finalising"].includes(state.phase);
+  const strange = mayTurn && traffic.weight > 0 && digest !== null && pods.some((pod) => pod.template !== digest);
   const orphaned = traffic.weight > 0 && run === null && state !== null;
   if (!(strange || orphaned) || !undisturbed) record.strangeMs = 0;
   else record.strangeMs += 1_000;
