@@ -32,6 +32,7 @@ import { createSource, type RunningSource } from "./shell/source.ts";
 import { createStateStore, STATE_SELECTOR } from "./shell/store.ts";
 import type { Tables } from "./shell/tables.ts";
 import type { Telling } from "./shell/telling.ts";
+import { DETECT } from "./shell/undecided.ts";
 import { BUILT_CHOICES, type Capabilities } from "./spec/capabilities.ts";
 
 export interface Platform {
@@ -134,7 +135,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
       telling,
       election: { ...election, leader: () => null },
       metricLabels: config.metricLabels,
-      defaultEngine: config.engine ?? "self",
+      defaultEngine: config.engine ?? DETECT,
       secretKey,
       promotionDeadlineMs: config.promotionDeadlineMs,
       namespaces: config.kubernetes.namespaces,

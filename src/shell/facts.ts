@@ -23,6 +23,7 @@ import type { RouterAdapter } from "../ports/router.ts";
 import type { ScalerAdapter } from "../ports/scaler.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
 import type { Tables } from "./tables.ts";
+import { DETECT, UNDECIDED } from "./undecided.ts";
 
 /** The adapters that one canary uses. */
 export interface Chosen {
@@ -97,7 +98,9 @@ export function engineOf(
   if (live !== undefined) {
     for (const engine of tables.engines.values()) if (!engine.applies && engine.owner(live) !== null) return engine;
   }
-  return byId(fallback);
+  if (fallback !== DETECT) return byId(fallback);
+  // A target without anybody's marks was applied by hand or by us; one that is not there may be anybody's.
+  return live === undefined ? UNDECIDED : byId("self");
 }
 
 export interface FactsInput {

@@ -157,6 +157,7 @@ export class Observer {
         engine,
         declares: (ref) => this.#declares(key, ref),
         cannotPush: this.branchOf(key)?.cannotPush() ?? null,
+        locked: state.lock !== null || git.lock.type === "read",
       });
     return {
       git,

@@ -11,6 +11,7 @@ import type { Cluster } from "../ports/cluster.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
 import type { Refs } from "./facts.ts";
+import { undecided } from "./undecided.ts";
 
 /** A person says: this object may be taken over. */
 const ADOPT_ANNOTATION = "serin.dev/adopt";
@@ -25,6 +26,8 @@ export interface PreflightInput {
   readonly declares: (ref: ObjectRef) => boolean;
   /** Why nothing can be pushed, or null. */
   readonly cannotPush: string | null;
+  /** A lock is in Git or remembered. */
+  readonly locked: boolean;
 }
 
 /** The first thing that blocks, as a sentence with what to do; null when nothing does. */
@@ -34,6 +37,9 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
     return `Decisions cannot be written to Git: ${input.cannotPush} Give the agent credentials that may push.`;
   }
   const target = candidate?.target ?? cluster.get(refs.targetRef);
+  const unknown = undecided(input.engine, refs.target);
+  // With a lock the primary can be brought up all the same; only the next candidate waits for its engine.
+  if (unknown !== null && !input.locked) return unknown;
   const refusal = target === undefined ? null : workload.refusal(canary, target);
   if (refusal !== null) return refusal;
   const primary = cluster.get(refs.primaryRef);
