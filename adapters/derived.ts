@@ -3,7 +3,7 @@
  * metadata they must not carry, and when a live object already says what is wanted. Pure; used by the object adapters.
  */
 import type { Canary } from "../src/core/canary.ts";
-import { canonicalJson } from "../src/core/digest.ts";
+import { isSame } from "../src/core/same.ts";
 import { isJsonObject, type Json, type KubeObject, listAt, refKey, refOf, stringAt } from "../src/core/kube_object.ts";
 import { CANARY_LABEL, FLUX_RECONCILE_ANNOTATION, MANAGED_BY_LABEL, MANAGER } from "../src/core/names.ts";
 import { ForeignError } from "../src/errors.ts";
@@ -115,7 +115,7 @@ export function sorted<T>(map: Readonly<Record<string, T>>): Readonly<Record<str
 }
 
 export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
-  return canonicalJson(a) === canonicalJson(b);
+  return isSame(a, b);
 }
 
 /**

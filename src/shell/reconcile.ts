@@ -4,10 +4,10 @@ import type { CanaryId } from "../core/canary.ts";
 import { applyCommand, type Command, type CommandResult } from "../core/command.ts";
 import { NO_ANSWERS, type Observation } from "../core/observation.ts";
 import { questions } from "../core/questions.ts";
+import { isSame } from "../core/same.ts";
 import type { State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import type { Step } from "../core/turn.ts";
-import { canonicalJson } from "../core/digest.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { StateStore } from "./store.ts";
 
@@ -43,7 +43,7 @@ function settle(first: Step, seen: Observation, now: number): Step {
   for (let steps = 1; steps < STEPS_A_TURN_MAX && onlyAgain(result.actions, now); steps += 1) {
     if (questions(result.state, now).length > 0) break;
     const next = step(result.state, quiet, now);
-    if (next.actions.length === result.actions.length && canonicalJson(next.state) === canonicalJson(result.state)) {
+    if (next.actions.length === result.actions.length && isSame(next.state, result.state)) {
       break;
     }
     result = next;
@@ -70,7 +70,7 @@ async function act(
     return parts.rehearse(state, actions);
   }
   if (!parts.mayAct()) return;
-  const owed = state.outbox.filter((action) => !actions.some((other) => isSame(action, other)));
+  const owed = state.outbox.filter((action) => !actions.some((other) => isSameAction(action, other)));
   const saved = { ...state, outbox: [...owed, ...actions.filter(isOnce)] };
   await parts.store.save(saved, signal);
   if (!parts.mayAct()) return;
@@ -81,7 +81,7 @@ async function act(
   await parts.store.save({ ...saved, outbox: [] }, signal);
 }
 
-function isSame(a: Action, b: Action): boolean {
+function isSameAction(a: Action, b: Action): boolean {
   if (a.type === "announce") return b.type === "announce" && a.announcement.id === b.announcement.id;
   return a.type === "call-hooks" && b.type === "call-hooks" && a.hooks === b.hooks && a.phase === b.phase;
 }

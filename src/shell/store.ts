@@ -3,9 +3,9 @@
  * act again after a crash is saved before anything is done; bookkeeping that a crash may lose waits for the next save.
  */
 import { type CanaryId, canaryKey } from "../core/canary.ts";
-import { canonicalJson } from "../core/digest.ts";
 import { type KubeObject, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
+import { isSame } from "../core/same.ts";
 import { newState, type State, STATE_VERSION } from "../core/state.ts";
 import { ConflictError, InvalidSpecError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
@@ -33,7 +33,8 @@ export interface StateStore {
 
 interface Held {
   readonly state: State;
-  readonly saved: string;
+  /** What the cluster has of it, as `hardPart` gives it; null: nothing. */
+  readonly saved: unknown;
   readonly resourceVersion: string | null;
 }
 
@@ -54,13 +55,13 @@ export function createStateStore(options: {
       return remembered.state;
     }
     if (remembered !== undefined && live === undefined) {
-      held.set(canaryKey(id), { ...remembered, saved: "", resourceVersion: null });
+      held.set(canaryKey(id), { ...remembered, saved: null, resourceVersion: null });
       return remembered.state;
     }
     const state = live === undefined ? newState(id, now) : await decode(live, id);
     held.set(canaryKey(id), {
       state,
-      saved: live === undefined ? "" : hardPart(state),
+      saved: live === undefined ? null : hardPart(state),
       resourceVersion: live?.metadata.resourceVersion ?? null,
     });
     return state;
@@ -74,7 +75,7 @@ export function createStateStore(options: {
       throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
     }
     const hard = hardPart(state);
-    if (hard === before.saved || options.readOnly === true) {
+    if (isSame(hard, before.saved) || options.readOnly === true) {
       held.set(key, { ...before, state });
       return;
     }
@@ -123,7 +124,7 @@ export function stateRef(id: CanaryId): ObjectRef {
  * The state less what a crash may lose: timers, stages within a phase, words. What is owed to people counts at rest,
  * where no later save would clear it and each restart would tell it again.
  */
-function hardPart(state: State): string {
+function hardPart(state: State): unknown {
   const {
     waitsFor: _waits,
     stalled: _stalled,
@@ -136,7 +137,7 @@ function hardPart(state: State): string {
   } = state;
   const rests = state.phase === "idle" || state.phase === "released";
   const rest = { ...more, owes: rests && outbox.length > 0 };
-  if (run === null) return canonicalJson(rest);
+  if (run === null) return { ...rest, run: null };
   const {
     stage: _stage,
     stageSince: _since,
@@ -147,7 +148,7 @@ function hardPart(state: State): string {
     evidence: _evidence,
     ...hard
   } = run;
-  return canonicalJson({ ...rest, run: hard });
+  return { ...rest, run: hard };
 }
 
 async function encode(state: State): Promise<KubeObject> {
