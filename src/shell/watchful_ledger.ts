@@ -4,7 +4,7 @@ import type { Ledger } from "../ports/ledger.ts";
 export interface WithdrawalListener {
   /** The decision did not land and will not. */
   readonly withdrawn: (decision: string) => void;
-  /** Whatever came of it, the canary should look again. */
+  /** It came to something that can be seen now: the canary should look again. */
   readonly settled: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -18,7 +18,8 @@ export function watchfulLedger(ledger: Ledger, listener: WithdrawalListener): Le
     withdraw: (id) => {
       ledger.withdraw(id).then((outcome) => {
         if (outcome.type === "pending") listener.withdrawn(id);
-        listener.settled();
+        // What landed is looked at once the source shows it; until then there is nothing new to see.
+        if (outcome.type !== "committed") listener.settled();
       }).catch(listener.failed);
       return Promise.resolve({ type: "pending", reason: null, attempts: 0 });
     },
