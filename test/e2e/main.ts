@@ -3,7 +3,7 @@
  * its own, runs them one after another, takes everything down, and ends with "N passed, N failed".
  */
 import { serverNamed } from "../servers/catalogue.ts";
-import { MissingToolError } from "../servers/commands.ts";
+import { MissingToolError, runTool } from "../servers/commands.ts";
 import { install } from "../servers/install.ts";
 import { checkNamespaces, isInside, runInside } from "./namespace.ts";
 import { Processes } from "./processes.ts";
@@ -44,6 +44,9 @@ async function prepare({ suites }: Wanted): Promise<void> {
   await checkNamespaces();
   const names = new Set(suites.flatMap(({ servers }) => servers));
   for (const name of names) await install(serverNamed(name), { progress: say });
+  // The agent runs from the cache alone, as in its image.
+  const root = new URL("../../", import.meta.url);
+  await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", "test/e2e/pods/main.ts"], { cwd: root });
 }
 
 async function runSuite(suite: Suite, keep: boolean): Promise<Checks> {

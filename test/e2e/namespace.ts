@@ -25,7 +25,7 @@ function unshareArgs(): readonly string[] {
 
 /** @throws {MissingToolError} a tool is missing, or the machine does not allow it */
 export async function checkNamespaces(): Promise<void> {
-  for (const tool of ["unshare", "setpriv", "ip"]) {
+  for (const tool of ["unshare", "setpriv", "ip", "mount"]) {
     if (await onPath(tool) === undefined) {
       throw new MissingToolError(`"${tool}" is not on the PATH. Install util-linux and iproute2`);
     }
