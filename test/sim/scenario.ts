@@ -167,6 +167,10 @@ class Play {
   #restless(): string | null {
     const leader = this.#leadership.leader;
     if (leader === null || this.#leadership.isFrozen) return "nobody leads, or somebody is frozen";
+    const agent = leader.agent();
+    if (agent === undefined || agent.sources().some(({ state }) => state !== "fresh")) {
+      return "Git was not asked again yet";
+    }
     for (const record of this.#records.values()) {
       const found = restless(this.world, record, this.#said(record));
       if (found !== null) return `${record.shop.name}: ${found}`;
