@@ -331,8 +331,13 @@ export class ServingAgent implements Agent {
     if (this.#stamped.has(key) || !this.#mayWrite()) return;
     const { cluster, store, tables, clock, election } = this.#options;
     const state = await store.load(id, clock.now());
-    const canary = state.run?.canary ?? null;
-    if (canary !== null && inFlight(state.phase) && state.epoch < election.epoch()) {
+    const entry = this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
+    const declared = entry?.type === "canary" ? entry.canary : null;
+    // Without a state a rollout may be in flight all the same; it is known once the source was read.
+    const lost = state.phase === "new" && state.lock === null;
+    const canary = state.run?.canary ?? (lost ? declared : null);
+    if (lost && canary === null) return;
+    if (canary !== null && (lost || inFlight(state.phase)) && state.epoch < election.epoch()) {
       await this.#watching.ensure(canary, this.#signal);
       await stampEpoch({ cluster, tables }, canary, { epoch: election.epoch(), signal: this.#signal });
     }
