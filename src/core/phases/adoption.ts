@@ -3,7 +3,7 @@
  * ready, the apex has moved, that was observed, and (except on a foreign cluster's lock) the first lock is in Git.
  */
 import type { Action } from "../action.ts";
-import type { Lock } from "../decision.ts";
+import { type Lock, lockDigest } from "../decision.ts";
 import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
@@ -27,6 +27,11 @@ export function stepNew(turn: Turn): Step {
   if (git.lock.type === "broken") {
     return waitAndTell(turn, "stalled", git.lock.reason, { severity: "warn", alert: true });
   }
+  if (git.lock.type === "read" && cluster.primary.exists && isEdited(turn, git.lock.value) && !state.adopted) {
+    const what =
+      'The lock in Git was changed by someone else, and none is remembered here: it is not applied. Restore it, or run "serin adopt" to accept it.';
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
+  }
   if (git.lock.type === "read") return fromLock(turn, git.lock.value, git.candidate);
   if (cluster.primary.exists && !state.adopted) {
     const what =
@@ -46,6 +51,13 @@ export function stepNew(turn: Turn): Step {
 function firstReplicas(turn: Turn): number {
   const { cluster } = turn.seen;
   return Math.max(1, cluster.target.replicas, cluster.primary.replicas, cluster.declaredReplicas);
+}
+
+/** The status file beside it names another lock as the last that was written. */
+function isEdited({ seen }: Turn, lock: Lock): boolean {
+  const { status } = seen.git;
+  const last = status.type === "read" ? status.value.history[0]?.lock : undefined;
+  return last !== undefined && last !== lockDigest(lock);
 }
 
 /** A lock is in Git and nothing is remembered: a rebuilt cluster, or only the state was lost. */
