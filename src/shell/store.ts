@@ -75,7 +75,8 @@ export function createStateStore(options: {
       throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
     }
     const hard = hardPart(state);
-    if (isSame(hard, before.saved) || options.readOnly === true) {
+    const claimed = state.run === null || before.state.epoch === options.epoch();
+    if ((isSame(hard, before.saved) && claimed) || options.readOnly === true) {
       held.set(key, { ...before, state });
       return;
     }
