@@ -7,7 +7,6 @@ import { gates } from "../adapters/gates/mod.ts";
 import { knownMetricProviders, metrics } from "../adapters/metrics/mod.ts";
 import { planQuery } from "../adapters/metrics/plan.ts";
 import { knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
-import { type GitAuth, type GitAuthSource, openGitRemote } from "../adapters/platform/git.ts";
 import { openHttp } from "../adapters/platform/http.ts";
 import type { KubeEndpoint } from "../adapters/platform/kube/config.ts";
 import { type Election, startElection } from "../adapters/platform/kube/lease.ts";
@@ -15,15 +14,15 @@ import { openCluster } from "../adapters/platform/kube.ts";
 import { knownRouters, routers, routerTraits } from "../adapters/routers/mod.ts";
 import { scalers } from "../adapters/scalers/mod.ts";
 import { selectorOf, services, workloads } from "../adapters/workloads/mod.ts";
-import type { AgentConfig, SourceConfig } from "./config/agent_config.ts";
+import type { AgentConfig } from "./config/agent_config.ts";
 import type { ClusterIdentity } from "./core/decision.ts";
 import type { KubeObject, ObjectRef } from "./core/kube_object.ts";
 import { BugError, InvalidSpecError, RejectedError } from "./errors.ts";
 import { createLedger } from "./ledger/writer.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Cluster } from "./ports/cluster.ts";
-import type { GitRemote } from "./ports/git.ts";
 import type { Http } from "./ports/http.ts";
+import { type OpenedRemote, openRemote } from "./open_remote.ts";
 import { readSecret } from "./shell/answers.ts";
 import { ServingAgent } from "./shell/agent.ts";
 import type { Branch } from "./shell/observer.ts";
@@ -112,15 +111,19 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
   });
   const http = openHttp({ clock });
+  const remotes: OpenedRemote[] = [];
   try {
-    const identity = await identify(config, cluster);
     const telling = platform.telling({ cluster, http, tables });
+    const { namespace } = platform.endpoint;
+    const parts = { clock, cluster, telling, namespace, readText: platform.readText };
+    for (const source of config.sources) remotes.push(openRemote(source, parts));
+    const identity = await identify(config, cluster);
     const readOnly = config.mode === "observe";
     const secretKey = config.secrets.copy && !readOnly
       ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
       : null;
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
-    const made = config.sources.map((source) => openBranch(source, shared));
+    const made = remotes.map((remote) => openBranch(remote, shared));
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = createStateStore({ cluster, epoch: () => election.epoch(), readOnly });
     const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
@@ -156,13 +159,14 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
           ]);
         } finally {
           await election.stop();
-          for (const { close } of made) close();
+          for (const remote of remotes) await remote.close();
           http.close();
           await cluster.close();
         }
       },
     };
   } catch (error) {
+    for (const remote of remotes) await remote.close();
     http.close();
     await cluster.close();
     throw error;
@@ -232,20 +236,11 @@ interface Made {
   readonly source: RunningSource;
   readonly ledger: ReturnType<typeof createLedger>;
   readonly right: PushRight;
-  readonly close: () => void;
 }
 
-function openBranch(source: SourceConfig, shared: Shared): Made {
+function openBranch({ source, remote, measured }: OpenedRemote, shared: Shared): Made {
   const { config, platform, identity } = shared;
   const { clock } = platform;
-  const remote = openGitRemote({
-    url: source.url,
-    branch: source.branch,
-    clock,
-    auth: authOf(source, shared),
-    ...(source.caFile === null ? {} : { caPem: Deno.readTextFileSync(source.caFile) }),
-  });
-  const measured = measuredRemote(remote, { name: source.name, clock, telling: shared.telling });
   const follower = createSource({
     name: source.name,
     remote: measured,
@@ -276,85 +271,7 @@ function openBranch(source: SourceConfig, shared: Shared): Made {
     source: follower,
     ledger,
     right,
-    close: () => remote.close(),
   };
-}
-
-/** The same remote, with its fetches and pushes told to telemetry. */
-function measuredRemote(
-  remote: GitRemote,
-  to: { readonly name: string; readonly clock: Clock; readonly telling: Telling },
-): GitRemote {
-  return {
-    url: remote.url,
-    branch: remote.branch,
-    get tip() {
-      return remote.tip;
-    },
-    at: (commit, signal) => remote.at(commit, signal),
-    log: (max, signal) => remote.log(max, signal),
-    cannotPush: (signal) => remote.cannotPush(signal),
-    async fetch(signal) {
-      const startedAt = to.clock.monotonic();
-      try {
-        return await remote.fetch(signal);
-      } finally {
-        to.telling.fetched(to.name, to.clock.monotonic() - startedAt);
-      }
-    },
-    async push(base, drafts, signal) {
-      try {
-        const result = await remote.push(base, drafts, signal);
-        const outcomes = { pushed: "pushed", unchanged: "pushed", lost: "conflict", refused: "refused" } as const;
-        to.telling.pushed(to.name, outcomes[result.type]);
-        return result;
-      } catch (error) {
-        to.telling.pushed(to.name, "unavailable");
-        throw error;
-      }
-    },
-  };
-}
-
-/** Credentials are read again for each request, so that a rotated one is used at once. */
-function authOf(source: SourceConfig, shared: Shared): GitAuthSource {
-  const { auth } = source;
-  const { readText } = shared.platform;
-  switch (auth.type) {
-    case "none":
-      return () => Promise.resolve(undefined);
-    case "password":
-      return async () => ({
-        type: "basic",
-        username: auth.username,
-        password: (await readText(auth.passwordFile)).trim(),
-      });
-    case "token":
-      return async () => ({
-        type: "basic",
-        username: auth.username,
-        password: (await readText(auth.tokenFile)).trim(),
-      });
-    case "ssh-key":
-      throw new InvalidSpecError(`Cannot open source "${source.name}": SSH is not supported yet`, {
-        fix: "Use an https:// address with a token",
-      });
-    case "secret":
-      return async () => {
-        const namespace = auth.namespace ?? shared.platform.endpoint.namespace;
-        const secret = await readSecret(shared.cluster, { namespace, name: auth.name }, AbortSignal.timeout(15_000));
-        return credentials(secret, auth.username);
-      };
-  }
-}
-
-/** A Secret in Flux's or Argo CD's layout. */
-function credentials(secret: Readonly<Record<string, string>>, username: string | null): GitAuth | undefined {
-  const bearer = secret["bearerToken"];
-  if (bearer !== undefined) return { type: "bearer", token: bearer };
-  const password = secret["password"] ?? secret["token"];
-  if (password === undefined) return undefined;
-  return { type: "basic", username: username ?? secret["username"] ?? "git", password };
 }
 
 interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {
