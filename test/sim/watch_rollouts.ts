@@ -60,8 +60,10 @@ function saved(world: World, record: ShopRecord, state: State): void {
 }
 
 function currentRun(world: World, record: ShopRecord): RunRecord | undefined {
-  const run = world.state(record.shop)?.run;
-  return run === null || run === undefined ? undefined : record.runs.get(run.id);
+  const state = world.state(record.shop);
+  // While a person has deleted the state, the process goes by what it remembers.
+  if (state === null) return [...record.runs.values()].at(-1);
+  return state.run === null ? undefined : record.runs.get(state.run.id);
 }
 
 function answered(world: World, record: ShopRecord, asked: Asked): void {
