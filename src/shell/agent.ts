@@ -331,11 +331,10 @@ export class ServingAgent implements Agent {
     if (this.#stamped.has(key) || !this.#mayWrite()) return;
     const { cluster, store, tables, clock, election } = this.#options;
     const state = await store.load(id, clock.now());
-    const entry = this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
-    const declared = entry?.type === "canary" ? entry.canary : null;
     // Without a state a rollout may be in flight all the same; it is known once the source was read.
     const lost = state.phase === "new" && state.lock === null;
-    const canary = state.run?.canary ?? (lost ? declared : null);
+    const entry = lost ? this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key) : undefined;
+    const canary = state.run?.canary ?? (entry?.type === "canary" ? entry.canary : null);
     if (lost && canary === null) return;
     if (canary !== null && (lost || inFlight(state.phase)) && state.epoch < election.epoch()) {
       await this.#watching.ensure(canary, this.#signal);
