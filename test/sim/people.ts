@@ -87,6 +87,18 @@ function deleteLock({ world, record }: Scene): void {
   }
 }
 
+/** What an operator does who lost lock and state: the lock's last content is taken from Git's history. */
+export function restoreLock({ world, record }: Pick<Scene, "world" | "record">): void {
+  const path = lockPathOf(record.shop.name);
+  if (world.git.text(path) !== undefined) return;
+  for (const { oid } of world.git.log(1_000)) {
+    const text = world.git.text(path, oid);
+    if (text !== undefined) {
+      return void world.push("robin", `Bring the lock of ${record.shop.name} back`, { [path]: text });
+    }
+  }
+}
+
 function toggleSuspend({ world, record }: Scene): void {
   const path = canaryPath(record.shop.name);
   const suspended = world.git.text(path)?.includes("suspend: true") === true;

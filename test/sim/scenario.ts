@@ -5,7 +5,7 @@
 import { type Dice, seededDice } from "./dice.ts";
 import { Leadership } from "./leadership.ts";
 import { CALM, drawMood, type Mood } from "./mood.ts";
-import { actOut, bump, command, drawQuality, trouble } from "./people.ts";
+import { actOut, bump, command, drawQuality, restoreLock, trouble } from "./people.ts";
 import { newRecord, type ShopRecord } from "./records.ts";
 import { restless, type Said } from "./settled.ts";
 import { canaryPath, canaryText, drawShop, NAMESPACE } from "./shop.ts";
@@ -196,7 +196,10 @@ class Play {
     if (this.#said(record)?.stalled?.includes("was changed by someone else") === true) {
       world.push("robin", `Drop the edited lock of ${shop.name}`, { [lockPathOf(shop.name)]: null });
     }
-    if (state.phase === "new" && state.lock === null) command(scene, "adopt");
+    if (state.phase === "new" && state.lock === null) {
+      restoreLock(scene);
+      command(scene, "adopt");
+    }
     record.mended += 1;
   }
 

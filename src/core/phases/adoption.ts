@@ -38,6 +38,8 @@ export function stepNew(turn: Turn): Step {
       `A primary "${canary.target.name}-primary" runs, but no lock is in Git or remembered here; run "serin adopt" to start from what serves now.`;
     return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
   }
+  const lost = lostLock(turn, git.candidate);
+  if (lost !== null) return waitAndTell(turn, "stalled", lost, { severity: "warn", alert: true });
   if (cluster.target.exists && cluster.applied.type !== "applied") {
     return waitAndTell(turn, "waiting", `The first release is not applied yet: ${cluster.applied.message}`);
   }
@@ -46,6 +48,19 @@ export function stepNew(turn: Turn): Step {
   }
   const run = newRun(turn, git.candidate, { stage: "comparing", replicas: firstReplicas(turn) });
   return enter(turn, "initialising", { run });
+}
+
+/**
+ * Users are on a primary whose lock is lost here and in Git. What serves then is the primary, never the target: a first
+ * lock may only be made when Git declares the very revision that the primary carries.
+ */
+function lostLock({ seen, state, canary }: Turn, candidate: Release): string | null {
+  const { primary, apex } = seen.cluster;
+  if (!primary.exists || apex !== "primary" || primary.revision === candidate.revision) return null;
+  const { namespace, name } = state.id;
+  return `Users are on revision ${
+    primary.revision ?? "unknown"
+  } of "${canary.target.name}-primary", Git declares ${candidate.revision}, and the lock is lost: bring it back from Git's history (git log -- ".serin/*/${namespace}/${name}"), or bring the manifests back to what runs.`;
 }
 
 function firstReplicas(turn: Turn): number {
@@ -98,7 +113,9 @@ function compare(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const answer = seen.answers.comparison;
   if (answer === null) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
-  if (answer.difference !== null) {
+  // With the apex at a primary of this very revision, the target is no witness of what serves.
+  const isServed = seen.cluster.apex === "primary" && seen.cluster.primary.revision === run.release.revision;
+  if (answer.difference !== null && !isServed) {
     const live = seen.cluster.liveRelease;
     if (live !== null && run.release.revision !== live.revision) {
       return advance(turn, "comparing", { release: live }, [
