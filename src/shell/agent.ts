@@ -112,10 +112,8 @@ export class ServingAgent implements Agent {
   /** Runs turns until the signal is aborted. Sources and ledgers are run by who made them. */
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;
-    for (const id of this.#options.store.known()) this.#meet(id);
-    this.#reviewRemovals();
     this.#synced = true;
-    this.#wake([...this.#ids.keys()]);
+    this.#meetKnown();
     await this.#queue.run(signal);
     await this.#hooks.settle();
   }
@@ -125,13 +123,13 @@ export class ServingAgent implements Agent {
     this.#options.store.forgetAll();
     this.#stamped.clear();
     this.#observer.forgetWithdrawn();
-    for (const id of this.#options.store.known()) this.#meet(id);
-    this.#reviewRemovals();
-    this.#wake([...this.#ids.keys()]);
+    this.#meetKnown();
   }
 
-  #reviewRemovals(): void {
+  #meetKnown(): void {
+    for (const id of this.#options.store.known()) this.#meet(id);
     for (const { source } of this.#options.branches) this.#observer.reviewRemovals(source);
+    this.#wake([...this.#ids.keys()]);
   }
 
   canaries(): readonly CanarySummary[] {
