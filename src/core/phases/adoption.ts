@@ -163,12 +163,29 @@ function bringUp(turn: RunTurn): Step {
   if (primary.failed !== null || turn.now >= deadline) {
     const why = primary.failed ?? "its pods are not ready in time";
     const what = `The primary does not get ready: ${why}. Nothing of the user's was touched.`;
+    const newer = newerFirst(turn, lock);
+    if (newer !== null) {
+      const told = announce(turn, "restarted", `${what} A newer release takes its place.`, { severity: "warn" });
+      const next = newRun(turn, newer, { stage: "comparing", replicas: run.primaryReplicas });
+      return enter(turn, "initialising", { run: next, lock: null, previousLock: null, decision: null }, [told]);
+    }
     return waitAndTell(turn, "stalled", what, { severity: "error", alert: true, actions });
   }
   return {
     state: { ...state, waitsFor: `Waits for the primary: ${primary.ready} of ${wanted} pods are ready.` },
     actions: [...actions, wakeAt(deadline)],
   };
+}
+
+/** A release that Git declares by now in place of a first one that serves nobody; null when there is none. */
+function newerFirst({ seen }: RunTurn, lock: Lock): Release | null {
+  const { git, cluster } = seen;
+  const { candidate } = git;
+  const isOurs = lock.cluster.uid === cluster.uid;
+  if (git.state !== "fresh" || git.presence !== "declared" || candidate === null || !isOurs) return null;
+  if (cluster.apex === "primary" || candidate.revision === lock.release.revision) return null;
+  // With engine self a target that exists is what serves, whatever Git says, until it was adopted.
+  return cluster.engineApplies && cluster.target.exists ? null : candidate;
 }
 
 function moveApex(turn: RunTurn): Step {
