@@ -122,8 +122,11 @@ function whyLockForbids(decision: Decision, tip: PlanTip, cluster: ClusterIdenti
   }
   const found = lockDigest(lock);
   if (decision.kind === "restore-lock" || found === lockDigest(committedLock(decision.lock))) return null;
-  if (decision.kind === "initialise") return `"${key}" has a lock already, of revision ${lock.release.revision}`;
   const last = tip.status.type === "read" ? tip.status.value.history[0]?.lock : undefined;
+  const isOurs = last !== undefined && last === found;
+  if (decision.kind === "initialise") {
+    return isOurs ? null : `"${key}" has a lock already, of revision ${lock.release.revision}`;
+  }
   const changesLock = decision.kind !== "revert" && decision.kind !== "record";
   if (changesLock && (last === undefined || last === found)) return null;
   return `The lock of "${key}" was changed by someone else: it now holds revision ${lock.release.revision}`;
