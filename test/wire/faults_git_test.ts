@@ -206,7 +206,7 @@ async function pushWithoutEnd(stage: FaultStage, signal: AbortSignal): Promise<r
   const { git } = stage.clone;
   const person = ["-c", "user.name=Robin", "-c", "user.email=robin@example.com"];
   const written: string[] = [];
-  while (!signal.aborted) {
+  while (!signal.aborted || written.length < 4) {
     const message = `Other work ${written.length}`;
     await git(...person, "commit", "--quiet", "--allow-empty", "--message", message);
     for (let tries = 0;; tries += 1) {
