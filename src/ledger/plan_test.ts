@@ -229,7 +229,14 @@ const IMPOSSIBLE: readonly (readonly [string, Decision, PlanTip, RegExp])[] = [
     }),
     /was changed by someone else/,
   ],
-  ["there is a lock already", aDecision({ kind: "initialise" }), aTip("1.1.0"), /has a lock already/],
+  [
+    "there is a lock already, and it is not the one written last",
+    aDecision({ kind: "initialise" }),
+    aTip("1.1.0", {
+      lock: read({ lock: aLock({ release: releaseAt("0.9.0") }), declaredIn: null, configsOmitted: false }),
+    }),
+    /has a lock already/,
+  ],
   ["rendered", aRevert(), aTip("1.1.0", { canary: { render: "kustomize" } }), /they are rendered \(kustomize\)/],
   [
     "the manifest is a link",
