@@ -70,7 +70,7 @@ Deno.test("docs/operations.md has every metric, and no other", async () => {
   const text = page("docs/operations.md");
   const named = [...text.matchAll(/`((?:serin|flagger|process)_[a-z_]+)`/g)].map((match) => match[1] ?? "");
   deepStrictEqual([...new Set(named)].sort(), [...new Set(served)].sort());
-  for (const match of text.matchAll(/\b(serin_[a-z_]+)[{[)]/g)) ok(served.includes(match[1] ?? ""), match[1]);
+  for (const match of text.matchAll(/\b(serin_[a-z_]+)[{[)]/g)) ok(served.includes(match[1] ?? ""), match[1] ?? "");
 });
 
 Deno.test("the README says of each router whether it works, and names the kinds and commands that do", () => {

@@ -160,9 +160,9 @@ function fencedFirst({ before, seen, actions }: Turned): void {
   if (run === null) return;
   for (const { routes } of routesIn(actions)) {
     const rises = routes.weight > cluster.routes.weight || (routes.mirror && !cluster.routes.mirror);
-    const fenced = !cluster.fenceNeeded || (cluster.fence === "ours" && cluster.fenceRun === run.id);
+    const fenced: boolean = !cluster.fenceNeeded || (cluster.fence === "ours" && cluster.fenceRun === run.id);
     assert(!rises || fenced, "A share is put on a target that is not fenced");
-    const analysed = run.templateDigest !== null && cluster.target.templateDigest === run.templateDigest;
+    const analysed: boolean = run.templateDigest !== null && cluster.target.templateDigest === run.templateDigest;
     assert(!rises || analysed, "A share is put on a target that was not analysed");
   }
 }

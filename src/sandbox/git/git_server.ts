@@ -86,7 +86,7 @@ export function startGitServer(options: GitServerOptions): GitServer {
     const repository = path(asked.name);
     if (!await isRepository(repository)) return refuse(404, "Repository not found");
     const answer = asked.advertise
-      ? advertise(asked.service, repository, request, children)
+      ? await advertise(asked.service, repository, request, children)
       : await callService(asked.service, repository, request, { faults, children });
     return faults.cutAfterBytes === undefined ? answer : cut(answer, faults.cutAfterBytes);
   });
@@ -152,16 +152,21 @@ function faultsFor(service: Service, faults: GitFaults): GitFaults {
   return faults.only === undefined || faults.only === kind ? faults : {};
 }
 
-function advertise(service: Service, repository: string, request: Request, children: Set<Promise<unknown>>): Response {
+async function advertise(
+  service: Service,
+  repository: string,
+  request: Request,
+  children: Set<Promise<unknown>>,
+): Promise<Response> {
   const protocol = request.headers.get("git-protocol") ?? undefined;
   const child = spawnGit([service.slice(4), "--stateless-rpc", "--advertise-refs", repository], protocol);
-  track(child, children);
+  const printed = collect(child, children);
   void child.stdin.close().catch(() => {});
   const banner = `# service=${service}\n`;
   const head = `${(banner.length + 4).toString(16).padStart(4, "0")}${banner}0000`;
   // Version 2 answers without the banner that older clients expect.
   const prefix = protocol?.includes("version=2") === true && service === "git-upload-pack" ? "" : head;
-  return ok(`application/x-${service}-advertisement`, prefixed(prefix, child.stdout));
+  return ok(`application/x-${service}-advertisement`, new Blob([prefix, await printed]));
 }
 
 async function callService(
@@ -182,31 +187,20 @@ async function callService(
     [service.slice(4), "--stateless-rpc", repository],
     request.headers.get("git-protocol") ?? undefined,
   );
-  track(child, children);
-  const fed = body.pipeTo(child.stdin).catch(() => {});
-  if (service === "git-receive-pack" && faults.loseAnswer === true) {
-    await Promise.all([fed, new Response(child.stdout).arrayBuffer(), child.status]);
-    return cut(ok(type, "lost"), 0);
-  }
-  return ok(type, child.stdout);
+  const printed = collect(child, children);
+  await body.pipeTo(child.stdin).catch(() => {});
+  const answer = await printed;
+  return service === "git-receive-pack" && faults.loseAnswer === true ? cut(ok(type, "lost"), 0) : ok(type, answer);
 }
 
-function track(child: Deno.ChildProcess, children: Set<Promise<unknown>>): void {
-  const ended = child.status.finally(() => children.delete(ended));
+/**
+ * All that git prints, read to its end whatever becomes of the client: a pipe that nobody reads would outlive the server.
+ */
+function collect(child: Deno.ChildProcess, children: Set<Promise<unknown>>): Promise<ArrayBuffer> {
+  const printed = new Response(child.stdout).arrayBuffer();
+  const ended = Promise.allSettled([printed, child.status]).finally(() => children.delete(ended));
   children.add(ended);
-}
-
-function prefixed(
-  head: string,
-  rest: ReadableStream<Uint8Array<ArrayBuffer>>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return rest.pipeThrough(
-    new TransformStream({
-      start(controller) {
-        if (head !== "") controller.enqueue(new TextEncoder().encode(head));
-      },
-    }),
-  );
+  return printed;
 }
 
 /** Lets through so many bytes of a body, then breaks the connection. */
