@@ -10,8 +10,6 @@ import { listAt } from "../../src/core/kube_object.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Pages that others write. FIXME: empty this once they are there. */
-
 function page(path: string): string {
   return Deno.readTextFileSync(new URL(path, ROOT));
 }
