@@ -147,7 +147,7 @@ const earlier: Partial<State> = {
 Deno.test("idle: a lock that is gone is written again, and announced; the primary stays", () => {
   const next = stepped(at({ git: { lock: { type: "absent" } } }));
   deepEqual([next.place, next.does, next.says], ["reverting", ["submit restore-lock"], ["stalled"]]);
-  equal(next.state.lock, aState().lock === null ? null : next.state.lock);
+  deepEqual(next.state.lock, aLock());
   equal(next.state.decision?.manifests, null);
 });
 
