@@ -203,9 +203,7 @@ function check(turn: RunTurn): Step {
   if (repairs.some((action) => action.type === "route")) return keep(judged, {}, [...repairs, wakeAt(now)]);
   // A share that the data plane does not carry has not been checked.
   if (!routesObserved(turn, routes)) return advance(judged, "routing", { routedAt: null }, repairs);
-  // A round that passed must not put off what else is wrong: the next look may be a round again.
-  const next = passed(judged);
-  return { state: next.state, actions: [...repairs, ...next.actions] };
+  return passed(judged);
 }
 
 function failed(turn: RunTurn, message: string, repairs: readonly Action[]): Step {
