@@ -79,12 +79,7 @@ export class World {
 
   constructor(
     seed: number,
-    options: {
-      readonly shops: readonly ShopOptions[];
-      readonly trace: ((line: string) => void) | null;
-      /** What the first release of each shop is like. */
-      readonly first?: Quality;
-    },
+    options: { readonly shops: readonly ShopOptions[]; readonly trace: ((line: string) => void) | null },
   ) {
     this.dice = seededDice(seed);
     const { trace } = options;
@@ -105,7 +100,7 @@ export class World {
     const files: Record<string, string> = { "README.md": "# Shops\n" };
     for (const shop of this.shops) {
       files[canaryPath(shop.name)] = canaryText(shop);
-      files[deploymentPath(shop.name)] = deploymentText(shop, this.newTag(shop.name, options.first ?? "good"));
+      files[deploymentPath(shop.name)] = deploymentText(shop, this.newTag(shop.name, "good"));
     }
     this.git = new MemoryGit(files);
   }
