@@ -28,15 +28,16 @@ export function stepNew(turn: Turn): Step {
     return waitAndTell(turn, "stalled", git.lock.reason, { severity: "warn", alert: true });
   }
   if (git.lock.type === "read" && cluster.primary.exists && isEdited(turn, git.lock.value) && !state.adopted) {
+    const actions = unchecked(turn);
     const what =
       'The lock in Git was changed by someone else, and none is remembered here: it is not applied. Restore it, or run "serin adopt" to accept it.';
-    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions });
   }
   if (git.lock.type === "read") return fromLock(turn, git.lock.value, git.candidate);
   if (cluster.primary.exists && !state.adopted) {
     const what =
       `A primary "${canary.target.name}-primary" runs, but no lock is in Git or remembered here; run "serin adopt" to start from what serves now.`;
-    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions: unchecked(turn) });
   }
   const lost = lostLock(turn, git.candidate);
   if (lost !== null) return waitAndTell(turn, "stalled", lost, { severity: "warn", alert: true });
@@ -66,6 +67,13 @@ function lostLock({ seen, state, canary }: Turn, candidate: Release): string | n
 function firstReplicas(turn: Turn): number {
   const { cluster } = turn.seen;
   return Math.max(1, cluster.target.replicas, cluster.primary.replicas, cluster.declaredReplicas);
+}
+
+/** A share that nobody remembers and nobody checks goes back to a primary that can carry it. */
+function unchecked(turn: Turn): readonly Action[] {
+  const { routes, primary, apex } = turn.seen.cluster;
+  const isOn = turn.canary.traits.weights && routes.exists && (routes.weight > 0 || routes.mirror);
+  return isOn && apex === "primary" && primary.available > 0 ? routeActions(turn, steadyRoutes(turn)) : [];
 }
 
 /** The status file beside it names another lock as the last that was written. */
