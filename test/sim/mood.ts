@@ -42,7 +42,7 @@ export function drawMood(dice: Dice): Mood {
   const storm = dice.chance(0.25) ? 4 : 1;
   const often = (probability: number): number => dice.chance(0.4) ? probability * storm : 0;
   const kills = often(0.02);
-  const freezes = often(0.01);
+  const freezes = often(0.02);
   const errors = often(0.03);
   return {
     chances: {

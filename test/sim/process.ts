@@ -136,7 +136,7 @@ export class Process {
   }
 
   #freezeNow(): void {
-    const ms = this.#options.dice.int(1_000, 60_000);
+    const ms = this.#options.dice.int(5_000, 60_000);
     this.freeze(ms);
     this.#options.frozen(this, ms);
   }

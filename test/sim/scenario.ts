@@ -8,7 +8,7 @@ import { CALM, drawMood, type Mood } from "./mood.ts";
 import { actOut, bump, command, drawQuality, restoreLock, trouble } from "./people.ts";
 import { newRecord, type ShopRecord } from "./records.ts";
 import { restless, type Said } from "./settled.ts";
-import { canaryPath, canaryText, drawShop, NAMESPACE } from "./shop.ts";
+import { canaryPath, canaryText, drawShop, NAMESPACE, type Quality } from "./shop.ts";
 import { lockPathOf, watchGit } from "./watch_git.ts";
 import { checkTold, tell, watchRollouts } from "./watch_rollouts.ts";
 import { watchTraffic } from "./watch_traffic.ts";
@@ -48,6 +48,7 @@ class Play {
   readonly outcomes = new Map<string, number>();
   readonly #dice: Dice;
   readonly #mood: Mood;
+  readonly #first: Quality;
   readonly #leadership: Leadership;
   readonly #records: ReadonlyMap<string, ShopRecord>;
 
@@ -56,7 +57,9 @@ class Play {
     const names = this.#dice.chance(0.2) ? ["shop", "cart"] : ["shop"];
     const shops = names.map((name) => drawShop(name, this.#dice));
     this.#mood = drawMood(this.#dice);
-    this.world = new World(seed, { shops, trace });
+    // A first release that never runs is replaced by the next; one that serves already does run.
+    this.#first = this.#dice.chance(0.05) ? "crashing" : "good";
+    this.world = new World(seed, { shops, trace, first: this.#first });
     this.#records = new Map(this.world.shops.map((shop) => [shop.name, newRecord(shop)]));
     this.#leadership = new Leadership(this.world, (told) => tell(this.#records, told));
     watchRollouts(this.world, this.#records, () => this.#leadership.leader?.process.name ?? null);
@@ -68,7 +71,9 @@ class Play {
 
   /** Faults are on from the start: adopting must not hurt those who are served already. */
   async adopt(): Promise<void> {
-    for (const { shop } of this.#records.values()) if (this.#dice.chance(0.5)) serveAlready(this.world, shop);
+    for (const { shop } of this.#records.values()) {
+      if (this.#first === "good" && this.#dice.chance(0.5)) serveAlready(this.world, shop);
+    }
     await this.#run(this.#dice.int(0, 5_000));
     this.#leadership.start();
     this.world.mood = { ...this.#mood, people: false };
@@ -200,6 +205,8 @@ class Play {
       restoreLock(scene);
       command(scene, "adopt");
     }
+    // A first release that does not run is mended by the next one.
+    if (state.phase === "initialising" && world.readyOf(shop.refs.primary) === 0) bump({ world, record }, "good");
     record.mended += 1;
   }
 

@@ -79,7 +79,12 @@ export class World {
 
   constructor(
     seed: number,
-    options: { readonly shops: readonly ShopOptions[]; readonly trace: ((line: string) => void) | null },
+    options: {
+      readonly shops: readonly ShopOptions[];
+      readonly trace: ((line: string) => void) | null;
+      /** What the first release of each shop is like. */
+      readonly first?: Quality;
+    },
   ) {
     this.dice = seededDice(seed);
     const { trace } = options;
@@ -100,7 +105,7 @@ export class World {
     const files: Record<string, string> = { "README.md": "# Shops\n" };
     for (const shop of this.shops) {
       files[canaryPath(shop.name)] = canaryText(shop);
-      files[deploymentPath(shop.name)] = deploymentText(shop, this.newTag(shop.name, "good"));
+      files[deploymentPath(shop.name)] = deploymentText(shop, this.newTag(shop.name, options.first ?? "good"));
     }
     this.git = new MemoryGit(files);
   }
