@@ -1,12 +1,14 @@
 /**
- * `deno task e2e [SUITE ...] [--keep]`: the agent on real servers. Installs what the suites need, enters a namespace of
- * its own, runs them one after another, takes everything down, and ends with "N passed, N failed".
+ * `deno task e2e [SUITE ...]`: the agent on real servers. Installs what the suites need, runs each in a namespace and a
+ * process of its own, a few side by side, takes everything down, and ends with "N passed, N failed".
  */
 import { serverNamed } from "../servers/catalogue.ts";
 import { MissingToolError, runTool } from "../servers/commands.ts";
 import { install } from "../servers/install.ts";
+import { parse, type Wanted } from "./arguments.ts";
 import { checkNamespaces, isInside, runInside } from "./namespace.ts";
-import { Processes } from "./processes.ts";
+import { POOLED } from "./pooled.ts";
+import { type Outcome, runSuite } from "./run_suite.ts";
 import { Checks, type Suite } from "./suite.ts";
 import { SUITES } from "./suites/mod.ts";
 
@@ -14,29 +16,6 @@ const EXIT = { ok: 0, failed: 1, usage: 2, leftOut: 3 } as const;
 
 function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
-}
-
-interface Wanted {
-  readonly suites: readonly Suite[];
-  readonly keep: boolean;
-}
-
-function parse(args: readonly string[]): Wanted | null {
-  const names = args.filter((arg) => !arg.startsWith("--"));
-  const unknown = [
-    ...args.filter((arg) => arg.startsWith("--") && arg !== "--keep"),
-    ...names.filter((name) => !SUITES.some((suite) => suite.name === name)),
-  ];
-  if (unknown.length > 0) {
-    say(
-      `"${unknown[0]}" is not understood. Suites:\n${
-        SUITES.map(({ name, about }) => `  ${name}: ${about}\n`).join("")
-      }`,
-    );
-    return null;
-  }
-  const suites = names.length === 0 ? SUITES : SUITES.filter(({ name }) => names.includes(name));
-  return { suites, keep: args.includes("--keep") };
 }
 
 /** Outside: servers are installed here, since inside there is no way out. */
@@ -49,58 +28,75 @@ async function prepare({ suites }: Wanted): Promise<void> {
   await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", "test/e2e/pods/main.ts"], { cwd: root });
 }
 
-async function runSuite(suite: Suite, keep: boolean): Promise<Checks> {
-  say(`${suite.name}: ${suite.about}\n`);
-  const checks = new Checks(say);
-  const folder = await Deno.makeTempDir({ prefix: `serin-e2e-${suite.name}-` });
-  const processes = new Processes(folder);
-  const programs = new Map<string, string>();
-  for (const name of suite.servers) {
-    for (const [file, path] of await install(serverNamed(name), { progress: say })) programs.set(file, path);
-  }
+/** Runs a suite in a namespace of its own; whatever ends it early is a failure. */
+async function outcomeOf(suite: Suite, { keep, lanes }: Wanted): Promise<Outcome> {
+  const file = await Deno.makeTempFile({ prefix: `serin-e2e-${suite.name}-`, suffix: ".json" });
+  const told = (line: string): void => say(lanes > 1 ? `${suite.name.padEnd(14)}${line}\n` : `${line}\n`);
   try {
-    await suite.run({
-      folder,
-      programs,
-      processes,
-      checks,
-      keep: (how) => keep ? untilInterrupted(how) : Promise.resolve(),
-    });
-  } catch (error) {
-    await checks.check("the suite ran to its end", () => Promise.reject(error));
+    const args = [suite.name, `--outcome=${file}`, ...keep ? ["--keep"] : []];
+    const code = await runInside(import.meta.url, args, told);
+    const text = await Deno.readTextFile(file);
+    if (text !== "") return JSON.parse(text);
+    return { passed: 0, failures: [`the suite ended early, with status ${code}`], left: [] };
   } finally {
-    await processes.killAll();
+    await Deno.remove(file);
   }
-  if (checks.failures.length > 0) say(`  logs are in ${folder}\n`);
-  else await Deno.remove(folder, { recursive: true });
-  return checks;
 }
 
-/** The processes are in a namespace that only this one's id leads to. */
-async function untilInterrupted(how: readonly string[]): Promise<void> {
-  const inside = `nsenter --target $(pgrep --full --newest "${Deno.mainModule.replace("file://", "")}") --net --mount`;
-  say(`\nKept running until Ctrl-C. Before each command:\n  ${inside}\n${how.map((line) => `  ${line}\n`).join("")}`);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  Deno.addSignalListener("SIGINT", resolve);
-  await promise;
-  Deno.removeSignalListener("SIGINT", resolve);
+async function runAll(wanted: Wanted): Promise<ReadonlyMap<Suite, Outcome>> {
+  const outcomes = new Map<Suite, Outcome>();
+  const waiting = [...wanted.suites];
+  const lane = async (): Promise<void> => {
+    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
+      outcomes.set(suite, await outcomeOf(suite, wanted));
+    }
+  };
+  await Promise.all(Array.from({ length: wanted.lanes }, lane));
+  for (let turn = 1; turn <= wanted.again; turn++) {
+    for (const suite of wanted.suites.filter((one) => (outcomes.get(one)?.failures.length ?? 0) > 0)) {
+      say(`${suite.name} has failed and is run again by itself (${turn} of ${wanted.again})\n`);
+      outcomes.set(suite, await outcomeOf(suite, { ...wanted, lanes: 1 }));
+    }
+  }
+  return outcomes;
 }
 
-async function inside({ suites, keep }: Wanted): Promise<number> {
-  let passed = 0;
-  const failures: string[] = [];
-  for (const suite of suites) {
-    const checks = await runSuite(suite, keep);
-    passed += checks.passed;
-    failures.push(...checks.failures.map((failure) => `${suite.name}: ${failure}`));
+/** @returns the exit status */
+async function outside(wanted: Wanted): Promise<number> {
+  const outcomes = await runAll(wanted);
+  const checks = new Checks(say);
+  const left = [...outcomes.values()].flatMap((outcome) => outcome.left);
+  if (POOLED.length > 0) say("all suites together\n");
+  for (const row of POOLED) {
+    const values = left.filter(({ kind }) => kind === row.kind).map(({ value }) => value);
+    await checks.check(row.name, () => row.check(values, wanted.isWhole));
   }
+  const failures = [
+    ...[...outcomes].flatMap(([{ name }, one]) => one.failures.map((failure) => `${name}: ${failure}`)),
+    ...checks.failures,
+  ];
+  const passed = checks.passed + [...outcomes.values()].reduce((sum, one) => sum + one.passed, 0);
+  say(failures.map((failure) => `FAILED ${failure}\n`).join(""));
   say(`\n${passed} passed, ${failures.length} failed\n`);
   return failures.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
+async function inside({ suites, keep, outcome }: Wanted): Promise<number> {
+  for (const suite of suites) {
+    const result = await runSuite(suite, { keep, say });
+    if (outcome !== null) await Deno.writeTextFile(outcome, JSON.stringify(result));
+  }
+  return EXIT.ok;
+}
+
 async function main(args: readonly string[]): Promise<number> {
-  const wanted = parse(args);
-  if (wanted === null) return EXIT.usage;
+  let wanted: Wanted;
+  try {
+    wanted = parse(args, SUITES);
+  } catch (error) {
+    say(`${error instanceof Error ? error.message : error}\n`);
+    return EXIT.usage;
+  }
   if (isInside()) return await inside(wanted);
   try {
     await prepare(wanted);
@@ -109,7 +105,7 @@ async function main(args: readonly string[]): Promise<number> {
     say(`${wanted.suites.length} end-to-end suites are left out: ${error.message}\n`);
     return EXIT.leftOut;
   }
-  return await runInside(import.meta.url, args);
+  return await outside(wanted);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -30,7 +30,7 @@ export async function checkNamespaces(): Promise<void> {
       throw new MissingToolError(`"${tool}" is not on the PATH. Install util-linux and iproute2`);
     }
   }
-  const { success, stderr } = await namespaced(["true"], "piped").output();
+  const { success, stderr } = await namespaced(["true"]).output();
   if (success) return;
   throw new MissingToolError(
     `This machine does not allow a network namespace (${new TextDecoder().decode(stderr).trim()}). ` +
@@ -38,24 +38,38 @@ export async function checkNamespaces(): Promise<void> {
   );
 }
 
-/** Runs this program anew, inside; returns its exit status. */
-export async function runInside(script: string, args: readonly string[]): Promise<number> {
-  const child = namespaced([Deno.execPath(), "run", "--allow-all", script, ...args], "inherit").spawn();
+/** Runs this program anew, inside, and tells each line that it says. @returns its exit status */
+export async function runInside(
+  script: string,
+  args: readonly string[],
+  told: (line: string) => void,
+): Promise<number> {
+  const child = namespaced([Deno.execPath(), "run", "--allow-all", script, ...args]).spawn();
   // The terminal's interrupt reaches the process inside as well, which takes things down and ends.
   const wait = (): void => {};
   Deno.addSignalListener("SIGINT", wait);
-  const { code } = await child.status;
+  const [{ code }] = await Promise.all([child.status, tellLines(child.stdout, told), tellLines(child.stderr, told)]);
   Deno.removeSignalListener("SIGINT", wait);
   return code;
 }
 
+async function tellLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, told: (line: string) => void): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = `${rest}${text}`.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) told(line);
+  }
+  if (rest !== "") told(rest);
+}
+
 /** Should this process be killed, the kernel kills unshare, which kills everything inside. */
-function namespaced(command: readonly string[], streams: "inherit" | "piped"): Deno.Command {
+function namespaced(command: readonly string[]): Deno.Command {
   return new Deno.Command("setpriv", {
     args: ["--pdeathsig", "KILL", "unshare", ...unshareArgs(), "sh", "-c", PREPARE, "sh", ...command],
     env: { [MARK]: "1" },
     stdin: "null",
-    stdout: streams,
-    stderr: streams,
+    stdout: "piped",
+    stderr: "piped",
   });
 }

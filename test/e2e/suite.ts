@@ -7,6 +7,8 @@ export interface Suite {
   readonly about: string;
   /** Servers that must be installed, by name. */
   readonly servers: readonly string[];
+  /** Only with `--all` or by name: too long for every run. */
+  readonly tier?: "all";
   run(run: Run): Promise<void>;
 }
 
@@ -18,6 +20,8 @@ export interface Run {
   readonly programs: ReadonlyMap<string, string>;
   readonly processes: Processes;
   readonly checks: Checks;
+  /** Leaves something for a check over all suites of the run (pooled.ts): plain JSON, since suites are processes. */
+  readonly leave: (kind: string, value: unknown) => void;
   /** With `--keep`: says how to look around, and resolves when the person interrupts. At once without it. */
   readonly keep: (how: readonly string[]) => Promise<void>;
 }

@@ -1,0 +1,19 @@
+/**
+ * Checks over all suites of a run, a row each: of what suites left by `run.leave`, after the last of them. Suites are
+ * processes of their own, so that what they leave is plain JSON, parsed here.
+ */
+
+export interface PooledCheck {
+  /** The kind that suites leave. */
+  readonly kind: string;
+  readonly name: string;
+  /**
+   * @param left what suites left, in no order
+   * @param isWhole whether every suite has run
+   * @returns a figure worth telling
+   * @throws {Error} the check has failed
+   */
+  check(left: readonly unknown[], isWhole: boolean): string | void;
+}
+
+export const POOLED: readonly PooledCheck[] = [];
