@@ -67,7 +67,7 @@ export class Caches {
   offer(object: KubeObject): void {
     for (const { scope, selects, store } of this.#watched) {
       if (!includesObject(scope, refOf(object))) continue;
-      if (selects(object.metadata.labels ?? {})) store.upsert(object);
+      if (selects(object.metadata.labels ?? {})) store.offer(object);
       else store.remove(object);
     }
   }

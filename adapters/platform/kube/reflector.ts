@@ -212,6 +212,7 @@ export class Reflector {
     if (version !== undefined) {
       this.#resumeFrom = version;
       this.#lastSeen = version;
+      this.#options.store.told(version);
     }
     this.#proven = true;
     this.#lastError = undefined;

@@ -1,7 +1,7 @@
 /**
  * The objects of one watch. Three sources write here, in no fixed order: lists, watch events, and answers to the agent's
  * own writes. The newer version of an object always wins, so that an event that was under way when the agent wrote
- * never hides what it wrote.
+ * never hides what it wrote, nor an answer that was under way a deletion that the watch has told.
  */
 import { isJsonObject, type KubeObject, type ObjectRef, refOf, stringAt } from "../../../src/core/kube_object.ts";
 
@@ -47,6 +47,8 @@ export class ObjectStore {
   readonly #byNamespace = new Map<string, Map<string, KubeObject>>();
   /** Key and UID of what we deleted and the watch has not reported yet: late events must not bring it back. */
   readonly #deleted = new Map<string, string>();
+  /** The version that lists and events have told everything up to. */
+  #toldUpTo: string | undefined;
   #size = 0;
 
   constructor(onChange: ChangeListener) {
@@ -68,6 +70,22 @@ export class ObjectStore {
       return;
     }
     for (const objects of this.#byNamespace.values()) yield* objects.values();
+  }
+
+  /** Lists and events have now told everything up to this version. */
+  told(resourceVersion: string): void {
+    this.#toldUpTo = resourceVersion;
+  }
+
+  /**
+   * Files the answer to a write or a live read, as `upsert` does. An answer that was long on its way brings nothing
+   * back: what is not here, and is no newer than what the watch has told, was deleted since.
+   */
+  offer(object: KubeObject): void {
+    const { namespace, name, resourceVersion } = object.metadata;
+    const order = compareVersions(resourceVersion, this.#toldUpTo);
+    if (this.get(namespace, name) === undefined && (order === -1 || order === 0)) return;
+    this.upsert(object);
   }
 
   /** Files an object unless what is here is as new or newer. */
@@ -119,6 +137,7 @@ export class ObjectStore {
       if (!list.startOver) this.upsert(object);
       else if (held?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#set(object);
     }
+    this.told(list.resourceVersion);
   }
 
   #isDeleted({ metadata }: KubeObject): boolean {

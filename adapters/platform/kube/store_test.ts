@@ -83,3 +83,54 @@ Deno.test("what was deleted by ourselves stays away, until one with another UID 
   store.upsert(object("a", 12, "second"));
   equal(versionOf(store, "a"), "12");
 });
+
+Deno.test("an answer that comes after the deletion brings nothing back; a newer one does", () => {
+  const store = new ObjectStore(() => {});
+  store.upsert(object("a", 10, "first"));
+  store.remove(object("a", 12, "first"));
+  store.told("12");
+  store.offer(object("a", 11, "first"));
+  equal(versionOf(store, "a"), undefined);
+  store.offer(object("a", 13, "second"));
+  equal(versionOf(store, "a"), "13");
+});
+
+Deno.test("an answer older than a list that does not name it brings nothing back; after a restore the list counts", () => {
+  const store = new ObjectStore(() => {});
+  store.replaceAll([], { resourceVersion: "20", startOver: false });
+  store.offer(object("a", 19));
+  equal(versionOf(store, "a"), undefined);
+  store.replaceAll([], { resourceVersion: "5", startOver: true });
+  store.offer(object("a", 6));
+  equal(versionOf(store, "a"), "6");
+});
+
+Deno.test("whatever comes late, once the watch has told everything the store is what the server has", () => {
+  // A server's history of one name: at each version it is written or deleted; answers arrive at any later time.
+  const history = fc.array(fc.record({ isWrite: fc.boolean(), lateBy: fc.integer({ min: 0, max: 8 }) }), {
+    minLength: 1,
+    maxLength: 20,
+  });
+  fc.assert(fc.property(history, (steps) => {
+    const store = new ObjectStore(() => {});
+    let incarnation = 0;
+    let isThere = false;
+    const events = steps.map(({ isWrite, lateBy }, index) => {
+      if (isWrite && !isThere) incarnation += 1;
+      isThere = isWrite;
+      return { isWrite, lateBy, one: object("a", index + 1, `u${incarnation}`) };
+    });
+    for (let at = 0; at < events.length + 9; at++) {
+      const event = events[at];
+      if (event !== undefined) {
+        if (event.isWrite) store.upsert(event.one);
+        else store.remove(event.one);
+        store.told(String(at + 1));
+      }
+      events.forEach((sent, index) => {
+        if (sent.isWrite && index + sent.lateBy === at) store.offer(sent.one);
+      });
+    }
+    equal(versionOf(store, "a"), isThere ? String(events.length) : undefined);
+  }));
+});
