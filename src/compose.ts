@@ -297,7 +297,7 @@ function electionOf(
     start() {
       election = startElection({
         cluster: parts.cluster,
-        namespace: namespace === "" ? platform.endpoint.namespace : namespace,
+        namespace: namespace ?? platform.endpoint.namespace,
         name: lease,
         identity: platform.identity,
         clock: platform.clock,

@@ -26,7 +26,12 @@ export interface AgentConfig {
   /** null: all canaries. `index` is below `count`. */
   readonly shard: { readonly index: number; readonly count: number } | null;
   readonly flaggerMetrics: boolean;
-  readonly leaderElection: { readonly enabled: boolean; readonly namespace: string; readonly lease: string };
+  readonly leaderElection: {
+    readonly enabled: boolean;
+    /** null: the agent's own, as the endpoint knows it. */
+    readonly namespace: string | null;
+    readonly lease: string;
+  };
   readonly secrets: { readonly copy: boolean };
   readonly logLevel: "debug" | "info" | "warn" | "error";
   /** null: found out for each target. */

@@ -162,7 +162,9 @@ export const configSchema: ObjectSchema = object({
   leaderElection: field(
     object({
       enabled: field(bool, "Whether one of several replicas leads.", { default: true }),
-      namespace: field(dnsLabel, "Namespace of the Lease.", { default: "serin" }),
+      namespace: field(dnsLabel, "Namespace of the Lease.", {
+        defaultText: "the service account's; with a kubeconfig, the context's",
+      }),
       lease: field(dnsName, "Name of the Lease.", { default: "serin" }),
     }),
     "Several replicas of one agent.",

@@ -68,7 +68,7 @@ Deno.test("loadConfig() fills in every default", () => {
     mode: "run",
     shard: null,
     flaggerMetrics: false,
-    leaderElection: { enabled: true, namespace: "serin", lease: "serin" },
+    leaderElection: { enabled: true, namespace: null, lease: "serin" },
     secrets: { copy: true },
     logLevel: "info",
     engine: null,

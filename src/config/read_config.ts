@@ -35,7 +35,7 @@ export function readConfig(config: JsonObject): AgentConfig {
     flaggerMetrics: flag("flaggerMetrics"),
     leaderElection: {
       enabled: flag("leaderElection", "enabled"),
-      namespace: text("leaderElection", "namespace"),
+      namespace: stringAt(config, "leaderElection", "namespace") ?? null,
       lease: text("leaderElection", "lease"),
     },
     secrets: { copy: flag("secrets", "copy") },
