@@ -1,9 +1,10 @@
-/** Beginning a rollout, and turning one back. */
+/** Beginning a rollout, turning one back, and what is said of one that is over. */
 import type { Action } from "./action.ts";
+import type { Decision, Lock } from "./decision.ts";
 import { digestText } from "./digest.ts";
-import { runId } from "./locks.ts";
+import { makeDecision, runId } from "./locks.ts";
 import type { Release } from "./release.ts";
-import type { RollbackCause, Run, Stage } from "./state.ts";
+import type { LastRun, Outcome, RollbackCause, Run, Stage } from "./state.ts";
 import { announce, enter, type RunTurn, type Step, type Turn } from "./turn.ts";
 
 /** A cookie value made of the run's id: stable over restarts, new for each rollout. */
@@ -70,4 +71,26 @@ export function rollBack(turn: RunTurn, cause: RollbackCause, reason: string, ac
   return enter(turn, "rolling-back", {
     run: { ...run, weight: 0, mirror: false, routedAt: null, rollback: { cause, reason } },
   }, [...actions, told]);
+}
+
+/** How a rollout that is over is remembered. */
+export function lastOf({ run, now }: RunTurn, outcome: Outcome, reason: string): LastRun {
+  return { run: run.id, revision: run.release.revision, images: run.release.images, outcome, reason, at: now };
+}
+
+/** The verdict on a release that failed: the manifests go back to the lock, and its revision is quarantined. */
+export function turnedDown(turn: RunTurn, kind: "revert" | "withdrawal", lock: Lock, reason: string): Decision {
+  const { run } = turn;
+  const { release } = run;
+  const quarantine = { release, reason };
+  return makeDecision(turn, {
+    kind,
+    run: run.id,
+    release,
+    lock,
+    manifests: lock.release,
+    quarantine,
+    reason,
+    evidenceOf: run,
+  });
 }

@@ -150,11 +150,8 @@ export interface State {
   readonly lastTrafficAt: number | null;
   /** A cookie to be expired in browsers by the next routes. */
   readonly previousCookie: string | null;
-  readonly primaryCookie: string | null;
   /** A person said: this cluster may write. */
   readonly adopted: boolean;
-  /** Earliest time of the next revert of a quarantined revision that was pushed again. */
-  readonly revertNotBefore: number;
   /** Messages announced once, by key, so that a wait is told once. */
   readonly told: readonly string[];
   /**
@@ -187,9 +184,7 @@ export function newState(id: CanaryId, now: number): State {
     paused: null,
     lastTrafficAt: null,
     previousCookie: null,
-    primaryCookie: null,
     adopted: false,
-    revertNotBefore: 0,
     told: [],
     outbox: [],
   };

@@ -7,7 +7,7 @@ import { type Lock, lockDigest } from "../decision.ts";
 import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
-import { newRun } from "../runs.ts";
+import { lastOf, newRun } from "../runs.ts";
 import { protectActions, routeActions, routesObserved, settleLeftMs, steadyRoutes, targetToZero } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { enoughReady } from "../capacity.ts";
@@ -244,14 +244,6 @@ function release(turn: RunTurn): Step {
   const zero = targetToZero(turn);
   if (zero.length > 0) return { state: { ...state, waitsFor: "Scales the target down." }, actions: zero };
   const told = announce(turn, "initialised", announcement.initialised(canary), { alert: true });
-  const { run } = turn;
-  const last = {
-    run: run.id,
-    revision: run.release.revision,
-    images: run.release.images,
-    outcome: "initialised" as const,
-    reason: announcement.initialised(canary),
-    at: turn.now,
-  };
+  const last = lastOf(turn, "initialised", announcement.initialised(canary));
   return enter(turn, "idle", { run: null, decision: null, last }, [told]);
 }

@@ -5,6 +5,7 @@
 import type { Action } from "../action.ts";
 import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
 import { lockDigest } from "../decision.ts";
+import { lastOf } from "../runs.ts";
 import {
   fenceActions,
   repairActions,
@@ -150,16 +151,9 @@ export function stepFinalising(turn: RunTurn): Step {
   const message = skipped ? announcement.skipped() : announcement.succeeded();
   const told = announce(turn, "succeeded", message, { alert: true });
   const hooks: Action = { type: "call-hooks", hooks: "post-rollout", phase: "Succeeded" };
-  const last = {
-    run: run.id,
-    revision: run.release.revision,
-    images: run.release.images,
-    outcome: skipped ? "skipped" as const : "succeeded" as const,
-    reason: message,
-    at: now,
-  };
-  const cookies = { previousCookie: run.cookies.canary ?? state.previousCookie, primaryCookie: run.cookies.primary };
-  return enter(turn, "idle", { run: null, last, held: null, ...cookies }, [
+  const last = lastOf(turn, skipped ? "skipped" : "succeeded", message);
+  const previousCookie = run.cookies.canary ?? state.previousCookie;
+  return enter(turn, "idle", { run: null, last, held: null, previousCookie }, [
     ...rest,
     { type: "prune-copies" },
     told,

@@ -3,7 +3,7 @@
  * again; when it is ready traffic goes back, the canary goes to zero, and Git is told.
  */
 import { enoughReady } from "../capacity.ts";
-import { makeDecision } from "../locks.ts";
+import { lastOf, turnedDown } from "../runs.ts";
 import {
   repairActions,
   routeActions,
@@ -56,24 +56,7 @@ export function stepRestoring(turn: RunTurn): Step {
     });
   }
   const reason = run.rollback?.reason ?? "The primary of the promotion did not get ready.";
-  const decision = makeDecision(turn, {
-    kind: "withdrawal",
-    run: run.id,
-    release: run.release,
-    lock,
-    manifests: lock.release,
-    quarantine: { release: run.release, reason },
-    reason,
-    evidenceOf: run,
-  });
-  const last = {
-    run: run.id,
-    revision: run.release.revision,
-    images: run.release.images,
-    outcome: "failed" as const,
-    reason,
-    at: now,
-  };
+  const decision = turnedDown(turn, "withdrawal", lock, reason);
   const told = announce(
     turn,
     "failed",
@@ -81,7 +64,7 @@ export function stepRestoring(turn: RunTurn): Step {
     { severity: "warn" },
   );
   const previousCookie = run.cookies.canary ?? state.previousCookie;
-  return enter(turn, "reverting", { decision, last, previousCookie }, [
+  return enter(turn, "reverting", { decision, last: lastOf(turn, "failed", reason), previousCookie }, [
     ...unfenceActions(turn),
     { type: "floor-primary", floor: null },
     told,

@@ -4,8 +4,9 @@
  */
 import type { Action } from "../action.ts";
 import { type Lock, lockDigest } from "../decision.ts";
-import { makeDecision, remember } from "../locks.ts";
-import type { LastRun, Outcome, RollbackCause, State } from "../state.ts";
+import { remember } from "../locks.ts";
+import { lastOf, turnedDown } from "../runs.ts";
+import type { RollbackCause, State } from "../state.ts";
 import {
   repairActions,
   routeActions,
@@ -109,19 +110,10 @@ function landedAnyway(
 
 /** Undoes a committed promotion in Git: the lock that users are on again, and the manifests back to it. */
 function withdraw(turn: RunTurn, landed: Lock, reason: string): Step {
-  const { run, state } = turn;
+  const { state } = turn;
   const lock = state.lock;
   if (lock === null) return enter(turn, "new", { run: null });
-  const decision = makeDecision(turn, {
-    kind: "withdrawal",
-    run: run.id,
-    release: run.release,
-    lock,
-    manifests: lock.release,
-    quarantine: { release: run.release, reason },
-    reason,
-    evidenceOf: run,
-  });
+  const decision = turnedDown(turn, "withdrawal", lock, reason);
   const withdrawn = [...state.withdrawn.filter((known) => known !== lockDigest(landed)), lockDigest(landed)].slice(-10);
   const patch = { ...expiring(turn), decision, withdrawn, last: lastOf(turn, "failed", reason) };
   return enter(turn, "reverting", patch, [...failure(turn), { type: "submit", decision }]);
@@ -137,11 +129,6 @@ function failure(turn: RunTurn): readonly Action[] {
   const { id } = turn.run.canary;
   const message = `Canary failed! Scaling down ${id.name}.${id.namespace}`;
   return [announce(turn, "failed", message, { severity: "warn", part: "end" }), FAILED_HOOK];
-}
-
-function lastOf(turn: RunTurn, outcome: Outcome, reason: string): LastRun {
-  const { run, now } = turn;
-  return { run: run.id, revision: run.release.revision, images: run.release.images, outcome, reason, at: now };
 }
 
 /** What the rollout comes to, by its cause. */
@@ -180,16 +167,7 @@ function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[
     case "failed": {
       const lock = state.lock;
       if (lock === null) return enter(turn, "new", { run: null });
-      const decision = makeDecision(turn, {
-        kind: "revert",
-        run: run.id,
-        release: run.release,
-        lock,
-        manifests: lock.release,
-        quarantine: { release: run.release, reason },
-        reason,
-        evidenceOf: run,
-      });
+      const decision = turnedDown(turn, "revert", lock, reason);
       const patch = { ...cookies, decision, last: lastOf(turn, "failed", reason) };
       return enter(turn, "reverting", patch, [...actions, ...failure(turn), { type: "submit", decision }]);
     }
