@@ -3,9 +3,7 @@
  * has a way out, and when its first process ends, all others end with it, whatever happened.
  */
 import { MissingToolError, onPath } from "../servers/commands.ts";
-
-/** Addresses of pods; all of them are on the namespace's loopback device. */
-export const POD_NETWORK = { first: "10.244.0.1", cidr: "10.244.0.1/16" } as const;
+import { FIRST_SITE, hostOf, SECOND_SITE } from "./site.ts";
 
 /** Set for the process inside; not "SERIN_…", which would be a field of the agent's configuration. */
 const MARK = "E2E_INSIDE_NAMESPACE";
@@ -14,7 +12,9 @@ export function isInside(): boolean {
   return Deno.env.get(MARK) === "1";
 }
 
-const PREPARE = `ip link set lo up && ip addr add ${POD_NETWORK.cidr} dev lo && mount -t tmpfs tmpfs /run && exec "$@"`;
+/** Addresses of nodes and pods are all on the namespace's loopback device. */
+const ADDRESSES = [FIRST_SITE, SECOND_SITE].map((site) => `ip addr add ${hostOf(site)}/16 dev lo`).join(" && ");
+const PREPARE = `ip link set lo up && ${ADDRESSES} && mount -t tmpfs tmpfs /run && exec "$@"`;
 
 /** What a user without root gets by a user namespace. */
 function unshareArgs(): readonly string[] {

@@ -30,11 +30,17 @@ const WITH_LOG = 'log=$1; shift; exec setsid "$@" >>"$log" 2>&1 </dev/null';
 
 export class Processes {
   readonly #folder: string;
-  readonly #running = new Set<Running>();
+  readonly #running: Set<Running>;
 
   /** @param folder for logs; it must exist */
-  constructor(folder: string) {
+  constructor(folder: string, running = new Set<Running>()) {
     this.#folder = folder;
+    this.#running = running;
+  }
+
+  /** The same processes, of which those started here log into another folder. */
+  within(folder: string): Processes {
+    return new Processes(folder, this.#running);
   }
 
   get all(): readonly Running[] {

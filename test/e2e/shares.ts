@@ -63,3 +63,16 @@ const LIMITS = [10.83, 13.82, 16.27, 18.47, 20.52, 22.46, 24.32, 26.12, 27.88, 2
 export function chiSquaredLimit(degrees: number): number {
   return LIMITS[degrees - 1] ?? degrees + 3.09 * Math.sqrt(2 * degrees) + 6;
 }
+
+/** The longest time between two good answers, as one who waits sees it, milliseconds. */
+export function longestGapMs(log: readonly LoadEntry[]): number {
+  const times = log.filter(({ status }) => status === 200).map(({ atMs, ms }) => atMs + ms).sort((a, b) => a - b);
+  return times.reduce((longest, time, index) => Math.max(longest, time - (times[index - 1] ?? time)), 0);
+}
+
+/** What clients got, for people: "2,400 requests, 0 errors, 0 lost, longest gap 120 ms". */
+export function toldOf(log: readonly LoadEntry[]): string {
+  const { requests, errors, lost } = served(log);
+  const gap = longestGapMs(log).toFixed(0);
+  return `${requests.toLocaleString("en")} requests, ${errors} errors, ${lost.length} lost, longest gap ${gap} ms`;
+}

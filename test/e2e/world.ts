@@ -8,14 +8,17 @@ import { CANARY, HOST, REPOSITORY } from "../../src/demo/stage.ts";
 import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
 import type { CanaryDetail } from "../../src/ports/agent.ts";
 import { type GitServer, startGitServer } from "../../src/sandbox/git/git_server.ts";
+import type { Behaviour } from "../../src/sandbox/apps/behaviour.ts";
 import { type Load, type LoadOptions, startLoad } from "../../src/sandbox/load/load_generator.ts";
 import { callApi } from "../wire/api_case.ts";
+import type { Processes } from "./processes.ts";
 import { objectsIn } from "../support/rbac.ts";
 import { until } from "../support/until.ts";
-import { AGENT_HOST, agentObjects, type InstalledAgent, startAgent } from "./servers/agent.ts";
+import { agentHost, agentObjects, type InstalledAgent, startAgent } from "./servers/agent.ts";
 import { type ControlPlane, startControlPlane } from "./servers/control_plane.ts";
 import { type DataPlane, dataPlaneObjects, startDataPlane } from "./servers/data_plane.ts";
 import { type Prometheus, startPrometheus } from "./servers/prometheus.ts";
+import { FIRST_SITE, type Site } from "./site.ts";
 import type { Run } from "./suite.ts";
 
 export interface World {
@@ -26,7 +29,8 @@ export interface World {
   readonly clone: Clone;
   /** The agent that runs, or ran last. */
   readonly agent: InstalledAgent;
-  startAgent(): Promise<InstalledAgent>;
+  /** @param settings more lines of its configuration */
+  startAgent(settings?: string): Promise<InstalledAgent>;
   /** Waits until the canary's view fulfils a condition; the view is in the error when it does not in time. */
   see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
   /** The same for a canary of another name. */
@@ -49,17 +53,34 @@ export interface WorldOptions {
   readonly prepare?: (plane: ControlPlane, git: GitServer) => Promise<void>;
   /** More hosts that the agent may call. */
   readonly allowedHosts?: readonly string[];
+  /** More lines of the agent's configuration, at its first start. */
+  readonly settings?: string;
+  /** Where it stands; the first one unless told otherwise. A second world logs into a folder of its own. */
+  readonly site?: Site;
+  /** Its name in the agent's configuration; "e2e" unless told otherwise. */
+  readonly cluster?: string;
+  /** Another world's Git server and its repository; `files` are not used then. */
+  readonly git?: GitServer;
+  /** Images that behave otherwise in this cluster than their tags say. */
+  readonly behaviours?: Readonly<Record<string, Partial<Behaviour>>>;
 }
 
 const NODE = "node-1";
+
 /** Where the node lists its pods for Prometheus. */
-const PODS_URL = "http://127.0.0.1:9900/pods";
+function podsUrl({ loopback }: Site): string {
+  return `http://${loopback}:9900/pods`;
+}
 
 export const RIGHTS = ["base", "identity", "leader_election", "router_gatewayapi"] as const;
 
 export async function openWorld(run: Run, options: WorldOptions): Promise<World> {
-  const { processes, programs, folder } = run;
-  const plane = await startControlPlane({ processes, programs, folder, controllers: true });
+  const { site = FIRST_SITE } = options;
+  const { programs } = run;
+  const folder = site === FIRST_SITE ? run.folder : `${run.folder}/${site.loopback}`;
+  await Deno.mkdir(folder, { recursive: true });
+  const processes = run.processes.within(folder);
+  const plane = await startControlPlane({ processes, programs, folder, controllers: true, site });
   const gateway = { namespace: CANARY.namespace, name: "public" };
   const mesh = await dataPlaneObjects({ programs, gateway });
   await installKinds(plane, [...mesh.kinds, ...await ownKinds(), ...options.kinds ?? []]);
@@ -71,23 +92,25 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
   for (const object of [...namespaces, ...mesh.objects, ...await agentObjects(options.rights)]) {
     await plane.cluster.apply(object);
   }
-  await startNode(run, plane);
-  const data = await startDataPlane({ processes, programs, folder, plane, gateway });
+  await startNode({ processes, folder, plane, site, behaviours: options.behaviours ?? {} });
+  const data = await startDataPlane({ processes, programs, folder, plane, gateway, site });
   const targets = {
     envoy: { host: data.metricsHost, path: "/stats/prometheus" },
-    serin: { host: AGENT_HOST, path: "/metrics" },
+    serin: { host: agentHost(site), path: "/metrics" },
   };
-  const prometheus = await startPrometheus({ processes, programs, folder, podsUrl: PODS_URL, targets });
-  const git = startGitServer({ dir: `${folder}/git`, clock: machineClock });
-  await git.createRepository(REPOSITORY, options.files);
+  const prometheus = await startPrometheus({ processes, programs, folder, podsUrl: podsUrl(site), targets, site });
+  const git = options.git ?? startGitServer({ dir: `${folder}/git`, clock: machineClock });
+  if (options.git === undefined) await git.createRepository(REPOSITORY, options.files);
   const clone = await cloneRepository(git.urlOf(REPOSITORY), `${folder}/clone`);
   await options.prepare?.(plane, git);
-  const start = (): Promise<InstalledAgent> => {
+  const start = (more = ""): Promise<InstalledAgent> => {
     const hosts = [git.url, prometheus.url].map((url) => new URL(url).host);
     const allowedHosts = [...hosts, ...options.allowedHosts ?? []];
-    return startAgent({ processes, plane, folder, settings: settings(options, git, prometheus), allowedHosts });
+    const text = `${settings(options, git, prometheus)}${more}`;
+    const { cluster = "e2e" } = options;
+    return startAgent({ processes, plane, folder, settings: text, allowedHosts, site, cluster });
   };
-  let agent = await start();
+  let agent = await start(options.settings);
   const loads: Load[] = [];
   return {
     plane,
@@ -98,8 +121,8 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     get agent() {
       return agent;
     },
-    async startAgent() {
-      agent = await start();
+    async startAgent(more) {
+      agent = await start(more);
       return agent;
     },
     see: (what, condition, timeoutMs = 90_000) => see(() => agent, { name: CANARY.name, what, condition, timeoutMs }),
@@ -111,7 +134,7 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     },
     async close() {
       for (const load of loads) await load.stop();
-      await git.stop();
+      if (options.git === undefined) await git.stop();
       await plane.close();
     },
   };
@@ -181,7 +204,14 @@ export async function installKinds(plane: ControlPlane, kinds: readonly KubeObje
   }
 }
 
-async function startNode(run: Run, plane: ControlPlane): Promise<void> {
+async function startNode(parts: {
+  readonly processes: Processes;
+  readonly folder: string;
+  readonly plane: ControlPlane;
+  readonly site: Site;
+  readonly behaviours: Readonly<Record<string, Partial<Behaviour>>>;
+}): Promise<void> {
+  const { processes, folder, plane, site, behaviours } = parts;
   const path = `/api/v1/nodes/${NODE}`;
   await plane.cluster.create({ apiVersion: "v1", kind: "Node", metadata: { name: NODE } });
   // A node made by hand is taken for one that is not ready yet.
@@ -197,9 +227,9 @@ async function startNode(run: Run, plane: ControlPlane): Promise<void> {
     body: { status },
   });
   if (answer.status !== 200) throw new Error(`Cannot make the node: ${JSON.stringify(answer.body)}`);
-  const tokenFile = `${run.folder}/node.token`;
+  const tokenFile = `${folder}/node.token`;
   await Deno.writeTextFile(tokenFile, plane.adminToken);
-  run.processes.start({
+  processes.start({
     name: "node",
     path: Deno.execPath(),
     args: [
@@ -210,7 +240,9 @@ async function startNode(run: Run, plane: ControlPlane): Promise<void> {
       plane.caFile,
       tokenFile,
       NODE,
-      PODS_URL,
+      podsUrl(site),
+      site.network,
+      JSON.stringify(behaviours),
     ],
     env: { NO_COLOR: "1" },
   });

@@ -6,7 +6,7 @@ import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { listAt, numberAt, objectAt, stringAt } from "../../../src/core/kube_object.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { Cluster } from "../../../src/ports/cluster.ts";
-import { behaviourByName } from "../../../src/sandbox/apps/behaviour.ts";
+import type { Behaviour } from "../../../src/sandbox/apps/behaviour.ts";
 import { type ApiServer, callApi } from "../../wire/api_case.ts";
 import { type PodServer, startPodServer } from "./pod_server.ts";
 import { podStatus } from "./pod_status.ts";
@@ -28,6 +28,10 @@ export interface NodeOptions {
   readonly api: ApiServer;
   readonly clock: Clock;
   readonly nodeName: string;
+  /** The first two numbers of its pods' addresses. */
+  readonly network: string;
+  /** How each image behaves. */
+  readonly behaviour: (image: string) => Behaviour;
   /** Told about what a person may want to see in the node's log. */
   readonly log: (line: string) => void;
 }
@@ -112,14 +116,14 @@ export class Node {
 
   #nextAddress(): string {
     this.#given++;
-    return `10.244.${1 + Math.floor(this.#given / 250)}.${1 + this.#given % 250}`;
+    return `${this.#options.network}.${1 + Math.floor(this.#given / 250)}.${1 + this.#given % 250}`;
   }
 
   /** Runs the container, again and again, until the pod goes. */
   async #live(pod: KubeObject, entry: Entry): Promise<void> {
     const { clock } = this.#options;
     const [container] = listAt(pod, "spec", "containers");
-    const behaviour = behaviourByName(stringAt(container, "image") ?? "");
+    const behaviour = this.#options.behaviour(stringAt(container, "image") ?? "");
     const port = portOf(pod);
     const { name, namespace = "default" } = pod.metadata;
     while (!entry.stopping) {
@@ -152,11 +156,12 @@ export class Node {
     state: { readonly ready: boolean; readonly waiting?: string },
   ): Promise<void> {
     const now = new Date(this.#options.clock.now()).toISOString();
+    const hostIp = `${this.#options.network}.0.1`;
     const answer = await callApi(this.#options.api, {
       method: "PATCH",
       path: `${pathOf(pod)}/status`,
       contentType: "application/merge-patch+json",
-      body: { metadata: { uid: entry.uid }, status: await podStatus(pod, { ...entry, ...state, now }) },
+      body: { metadata: { uid: entry.uid }, status: await podStatus(pod, { ...entry, ...state, now, hostIp }) },
     });
     if (answer.status >= 400 && answer.status !== 404) {
       this.#options.log(`${keyOf(pod)}: status ${answer.status} ${JSON.stringify(answer.body)}`);

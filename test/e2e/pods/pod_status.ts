@@ -3,6 +3,8 @@ import { type JsonObject, type KubeObject, listAt, stringAt } from "../../../src
 
 export interface PodState {
   readonly ip: string;
+  /** The node's address. */
+  readonly hostIp: string;
   readonly startedAt: string;
   readonly restarts: number;
   readonly ready: boolean;
@@ -34,7 +36,7 @@ export async function podStatus(pod: KubeObject, state: PodState): Promise<JsonO
   );
   return {
     phase: "Running",
-    hostIP: "10.244.0.1",
+    hostIP: state.hostIp,
     podIP: state.ip,
     podIPs: [{ ip: state.ip }],
     startTime: state.startedAt,

@@ -9,6 +9,7 @@ import { hashOf } from "../../../src/server/tokens.ts";
 import { callApi } from "../../wire/api_case.ts";
 import { objectsIn } from "../../support/rbac.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+import { FIRST_SITE, type Site } from "../site.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 export interface AgentOptions {
@@ -19,6 +20,10 @@ export interface AgentOptions {
   readonly settings: string;
   /** Hosts that it may call beside the API server, host:port. */
   readonly allowedHosts: readonly string[];
+  /** Its cluster's name; "e2e" unless told otherwise. */
+  readonly cluster?: string;
+  /** The first one unless told otherwise. */
+  readonly site?: Site;
 }
 
 export interface InstalledAgent {
@@ -36,8 +41,13 @@ const DEPLOY = new URL("../../../deploy/", import.meta.url);
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const ACCOUNT = { namespace: "serin", name: "serin" };
 const ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
-const LISTEN = "127.0.0.1:8090";
-export const AGENT_HOST = LISTEN;
+/** Two agents of one run have an account each, though both find it in the same folder. */
+const WITH_ACCOUNT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+
+/** "ADDRESS:PORT" where the agent of a site listens. */
+export function agentHost({ loopback }: Site = FIRST_SITE): string {
+  return `${loopback}:8090`;
+}
 
 /** The agent's namespace, account and rights, as `kubectl apply` would bring them from deploy/. */
 export async function agentObjects(rights: readonly string[]): Promise<readonly KubeObject[]> {
@@ -48,14 +58,16 @@ export async function agentObjects(rights: readonly string[]): Promise<readonly 
 
 /** Starts it, and anew when it was killed: everything it needs is there already then. */
 export async function startAgent(options: AgentOptions): Promise<InstalledAgent> {
-  const { processes, plane, folder } = options;
+  const { processes, plane, folder, cluster = "e2e" } = options;
+  const listen = agentHost(options.site);
   const apiToken = crypto.randomUUID();
-  await mountAccount(plane);
+  const account = `${folder}/account`;
+  await writeAccount(plane, account);
   const config = `${folder}/serin.yaml`;
   await Deno.writeTextFile(
     config,
-    `cluster: e2e
-listen: ${LISTEN}
+    `cluster: ${cluster}
+listen: ${listen}
 tokens:
   - { name: robin, hash: "${hashOf(apiToken)}", roles: [admin] }
 ${options.settings}`,
@@ -64,12 +76,15 @@ ${options.settings}`,
   const { host, port } = plane.address;
   const running = processes.start({
     name: "serin",
-    path: Deno.execPath(),
-    args: [...await flags(options), "src/main.ts", "run", `--config=${config}`],
+    path: "unshare",
+    args: [
+      ...["--mount", "sh", "-c", WITH_ACCOUNT, "sh", account, ACCOUNT_FOLDER],
+      ...[Deno.execPath(), ...await flags(options), "src/main.ts", "run", `--config=${config}`],
+    ],
     cwd: program,
     env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: "serin-0", NO_COLOR: "1" },
   });
-  const url = `http://${LISTEN}`;
+  const url = `http://${listen}`;
   await untilUp(running, () => answersOk(`${url}/readyz`));
   const headers = { authorization: `Bearer ${apiToken}` };
   return {
@@ -112,13 +127,13 @@ async function programFolder(folder: string): Promise<string> {
 }
 
 /** The container's arguments up to the program, with this run's places in them. */
-async function flags({ plane, folder, allowedHosts }: AgentOptions): Promise<readonly string[]> {
+async function flags({ plane, folder, allowedHosts, site }: AgentOptions): Promise<readonly string[]> {
   const deployment = objectsIn(await Deno.readTextFile(new URL("base/deployment.yaml", DEPLOY)))[0];
   const args = listAt(deployment, "spec", "template", "spec", "containers", 0, "args").map(String);
   const places = [
     ["$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)", `${plane.address.host}:${plane.address.port}`],
     ["$(ALLOWED_HOSTS)", allowedHosts.join(",")],
-    ["0.0.0.0:8080", LISTEN],
+    ["0.0.0.0:8080", agentHost(site)],
     ["/etc/serin", folder],
   ] as const;
   return args.slice(0, args.indexOf("src/main.ts")).map((flag) =>
@@ -126,8 +141,8 @@ async function flags({ plane, folder, allowedHosts }: AgentOptions): Promise<rea
   );
 }
 
-/** A bound token, as the kubelet asks for one, in the folder that Kubernetes mounts: /run is this namespace's own. */
-async function mountAccount(plane: ControlPlane): Promise<void> {
+/** A bound token, as the kubelet asks for one, and what Kubernetes mounts beside it: /run is this namespace's own. */
+async function writeAccount(plane: ControlPlane, folder: string): Promise<void> {
   const answer = await callApi(plane.admin, {
     method: "POST",
     path: `/api/v1/namespaces/${ACCOUNT.namespace}/serviceaccounts/${ACCOUNT.name}/token`,
@@ -135,8 +150,8 @@ async function mountAccount(plane: ControlPlane): Promise<void> {
   });
   const token = stringAt(answer.body, "status", "token");
   if (token === undefined) throw new Error(`Cannot get the agent's token: ${JSON.stringify(answer.body)}`);
-  await Deno.mkdir(ACCOUNT_FOLDER, { recursive: true });
-  await Deno.writeTextFile(`${ACCOUNT_FOLDER}/token`, token);
-  await Deno.writeTextFile(`${ACCOUNT_FOLDER}/namespace`, ACCOUNT.namespace);
-  await Deno.writeTextFile(`${ACCOUNT_FOLDER}/ca.crt`, await Deno.readTextFile(plane.caFile));
+  for (const place of [ACCOUNT_FOLDER, folder]) await Deno.mkdir(place, { recursive: true });
+  await Deno.writeTextFile(`${folder}/token`, token);
+  await Deno.writeTextFile(`${folder}/namespace`, ACCOUNT.namespace);
+  await Deno.writeTextFile(`${folder}/ca.crt`, await Deno.readTextFile(plane.caFile));
 }

@@ -3,8 +3,8 @@ import { machineClock } from "../../../adapters/platform/clock.ts";
 import type { KubeEndpoint } from "../../../adapters/platform/kube/config.ts";
 import { type OpenCluster, openCluster } from "../../../adapters/platform/kube.ts";
 import type { ApiServer } from "../../wire/api_case.ts";
-import { POD_NETWORK } from "../namespace.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+import { FIRST_SITE, hostOf, type Site } from "../site.ts";
 
 export interface ControlPlane {
   /** As the certificate names it: an address that is not loopback. */
@@ -31,11 +31,11 @@ export interface ControlPlaneOptions {
   readonly folder: string;
   /** Controllers and scheduler too; a contract suite needs none. */
   readonly controllers: boolean;
+  /** The first one unless told otherwise. */
+  readonly site?: Site;
 }
 
 const PORT = 6443;
-const ETCD = "http://127.0.0.1:2379";
-const HOST = POD_NETWORK.first;
 
 /** Exact names; one that is not known stops the controller-manager. */
 const CONTROLLERS = [
@@ -51,22 +51,23 @@ const CONTROLLERS = [
 ];
 
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { processes, folder } = options;
+  const { processes, folder, site = FIRST_SITE } = options;
   const program = (name: string): string => options.programs.get(name) ?? name;
+  const host = hostOf(site);
   await Deno.mkdir(`${folder}/certs`, { recursive: true });
   const adminToken = crypto.randomUUID();
   await Deno.writeTextFile(`${folder}/tokens.csv`, `${adminToken},admin,1,"system:masters"\n`);
   await Deno.writeTextFile(`${folder}/audit.yaml`, AUDIT_POLICY);
   await writeKeyPair(folder);
-  const etcd = processes.start({ name: "etcd", path: program("etcd"), args: etcdArgs(folder) });
+  const etcd = processes.start({ name: "etcd", path: program("etcd"), args: etcdArgs(folder, site) });
   const startApiServer = (): Running =>
-    processes.start({ name: "kube-apiserver", path: program("kube-apiserver"), args: apiserverArgs(folder) });
+    processes.start({ name: "kube-apiserver", path: program("kube-apiserver"), args: apiserverArgs(folder, site) });
   let apiserver = startApiServer();
-  await untilUp(etcd, () => answersOk(`${ETCD}/health`));
+  await untilUp(etcd, () => answersOk(`${etcdUrl(site)}/health`));
   const caFile = `${folder}/certs/apiserver.crt`;
   await untilUp(apiserver, async () => (await Deno.stat(caFile)).isFile);
   const caPem = await Deno.readTextFile(caFile);
-  const url = `https://${HOST}:${PORT}`;
+  const url = `https://${host}:${PORT}`;
   const client = Deno.createHttpClient({ caCerts: [caPem] });
   const headers = { authorization: `Bearer ${adminToken}` };
   const ready = (): Promise<void> => untilUp(apiserver, () => answersOk(`${url}/readyz`, { client, headers }));
@@ -80,9 +81,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     namespace: "default",
   };
   const cluster = openCluster({ endpoint, clock: machineClock, fieldManager: "installer" });
-  if (options.controllers) await startControllers({ processes, program, kubeconfig });
+  if (options.controllers) await startControllers({ processes, program, kubeconfig, address: site.loopback });
   return {
-    address: { host: HOST, port: PORT },
+    address: { host, port: PORT },
     admin: { url, headers, client },
     cluster,
     adminToken,
@@ -102,13 +103,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-function etcdArgs(folder: string): readonly string[] {
-  const peer = "http://127.0.0.1:2380";
+function etcdUrl({ loopback }: Site): string {
+  return `http://${loopback}:2379`;
+}
+
+function etcdArgs(folder: string, site: Site): readonly string[] {
+  const [url, peer] = [etcdUrl(site), `http://${site.loopback}:2380`];
   return [
     "--unsafe-no-fsync",
     `--data-dir=${folder}/etcd`,
-    `--listen-client-urls=${ETCD}`,
-    `--advertise-client-urls=${ETCD}`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
     `--initial-cluster=default=${peer}`,
@@ -116,13 +121,13 @@ function etcdArgs(folder: string): readonly string[] {
   ];
 }
 
-function apiserverArgs(folder: string): readonly string[] {
+function apiserverArgs(folder: string, site: Site): readonly string[] {
   return [
-    `--etcd-servers=${ETCD}`,
+    `--etcd-servers=${etcdUrl(site)}`,
     `--secure-port=${PORT}`,
-    "--bind-address=0.0.0.0",
+    `--bind-address=${hostOf(site)}`,
     // There is no default route to guess it from.
-    `--advertise-address=${HOST}`,
+    `--advertise-address=${hostOf(site)}`,
     "--endpoint-reconciler-type=none",
     `--cert-dir=${folder}/certs`,
     "--service-account-issuer=https://kubernetes.default.svc",
@@ -150,8 +155,9 @@ async function startControllers(parts: {
   readonly processes: Processes;
   readonly program: (name: string) => string;
   readonly kubeconfig: string;
+  readonly address: string;
 }): Promise<void> {
-  const common = [`--kubeconfig=${parts.kubeconfig}`, "--leader-elect=false", "--bind-address=127.0.0.1"];
+  const common = [`--kubeconfig=${parts.kubeconfig}`, "--leader-elect=false", `--bind-address=${parts.address}`];
   const manager = parts.processes.start({
     name: "kube-controller-manager",
     path: parts.program("kube-controller-manager"),
@@ -164,7 +170,7 @@ async function startControllers(parts: {
   });
   // Their certificates are their own, and only their health is asked: that they listen is enough.
   const listens = async (port: number): Promise<boolean> => {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    (await Deno.connect({ hostname: parts.address, port })).close();
     return true;
   };
   await untilUp(manager, () => listens(10257));

@@ -3,12 +3,13 @@ import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { objectsIn } from "../../support/rbac.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+import { FIRST_SITE, type Site } from "../site.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 export interface DataPlane {
   /** Where users' requests enter, for the Gateway's listener on port 80. */
   readonly gatewayUrl: string;
-  /** "127.0.0.1:PORT", Envoy's own series at /stats/prometheus. */
+  /** "ADDRESS:PORT", Envoy's own series at /stats/prometheus. */
   readonly metricsHost: string;
   readonly envoy: Running;
 }
@@ -19,10 +20,13 @@ export interface DataPlaneOptions {
   readonly folder: string;
   readonly plane: ControlPlane;
   readonly gateway: { readonly namespace: string; readonly name: string };
+  /** The first one unless told otherwise. */
+  readonly site?: Site;
 }
 
 const XDS_PORT = 8001;
 const CONTOUR_HEALTH_PORT = 8011;
+const NODE = ["--service-cluster", "contour", "--service-node", "n1"];
 /** Contour adds 8000 to a Gateway listener's port. */
 const ENVOY_PORT = 8080;
 
@@ -57,6 +61,7 @@ function withoutEmpty(text: string): string {
 
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { processes, programs, folder, plane, gateway } = options;
+  const address = (options.site ?? FIRST_SITE).loopback;
   const contour = programs.get("contour") ?? "contour";
   const config = `${folder}/contour.yaml`;
   await Deno.writeTextFile(config, JSON.stringify({ gateway: { gatewayRef: gateway } }));
@@ -69,17 +74,20 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       "--no-incluster",
       "--insecure",
       "--disable-leader-election",
-      "--xds-address=127.0.0.1",
+      `--xds-address=${address}`,
       `--xds-port=${XDS_PORT}`,
+      `--envoy-service-http-address=${address}`,
       "--envoy-service-http-port=8080",
-      "--http-address=127.0.0.1",
+      `--stats-address=${address}`,
+      `--debug-http-address=${address}`,
+      `--http-address=${address}`,
       `--http-port=8010`,
-      "--health-address=127.0.0.1",
+      `--health-address=${address}`,
       `--health-port=${CONTOUR_HEALTH_PORT}`,
       `--config-path=${config}`,
     ],
   });
-  await untilUp(serving, () => answersOk(`http://127.0.0.1:${CONTOUR_HEALTH_PORT}/healthz`));
+  await untilUp(serving, () => answersOk(`http://${address}:${CONTOUR_HEALTH_PORT}/healthz`));
   const bootstrap = `${folder}/envoy.json`;
   const making = processes.start({
     name: "contour-bootstrap",
@@ -87,7 +95,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     args: [
       "bootstrap",
       bootstrap,
-      "--xds-address=127.0.0.1",
+      `--xds-address=${address}`,
       `--xds-port=${XDS_PORT}`,
       `--admin-address=${folder}/envoy-admin.sock`,
     ],
@@ -96,9 +104,10 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const envoy = processes.start({
     name: "envoy",
     path: programs.get("envoy") ?? "envoy",
-    args: ["-c", bootstrap, "--service-cluster", "contour", "--service-node", "n1", "--concurrency", "1"],
+    // Two of them on one machine would take each other for the same one, restarted.
+    args: ["-c", bootstrap, ...NODE, "--concurrency", "1", "--disable-hot-restart"],
   });
   // Envoy's listener for series is Contour's doing: where it answers, xDS works.
-  await untilUp(envoy, () => answersOk("http://127.0.0.1:8002/stats/prometheus"));
-  return { gatewayUrl: `http://127.0.0.1:${ENVOY_PORT}`, metricsHost: "127.0.0.1:8002", envoy };
+  await untilUp(envoy, () => answersOk(`http://${address}:8002/stats/prometheus`));
+  return { gatewayUrl: `http://${address}:${ENVOY_PORT}`, metricsHost: `${address}:8002`, envoy };
 }

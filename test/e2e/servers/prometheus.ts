@@ -1,5 +1,6 @@
 /** A real Prometheus: pods by their annotations as in Flagger's own installation, Envoy, and the agent's /metrics. */
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
+import { FIRST_SITE, type Site } from "../site.ts";
 
 export interface Prometheus {
   readonly url: string;
@@ -14,12 +15,13 @@ export interface PrometheusOptions {
   readonly podsUrl: string;
   /** host:port and path of what is scraped beside pods, by job. */
   readonly targets: Readonly<Record<string, { readonly host: string; readonly path: string }>>;
+  /** The first one unless told otherwise. */
+  readonly site?: Site;
 }
 
-const LISTEN = "127.0.0.1:9090";
-
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
-  const { processes, programs, folder } = options;
+  const { processes, programs, folder, site = FIRST_SITE } = options;
+  const listen = `${site.loopback}:9090`;
   const config = `${folder}/prometheus.yaml`;
   await Deno.writeTextFile(config, configText(options));
   const running = processes.start({
@@ -28,12 +30,12 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
     args: [
       `--config.file=${config}`,
       `--storage.tsdb.path=${folder}/prometheus`,
-      `--web.listen-address=${LISTEN}`,
+      `--web.listen-address=${listen}`,
       "--log.level=warn",
     ],
   });
-  await untilUp(running, () => answersOk(`http://${LISTEN}/-/ready`));
-  return { url: `http://${LISTEN}`, running };
+  await untilUp(running, () => answersOk(`http://${listen}/-/ready`));
+  return { url: `http://${listen}`, running };
 }
 
 /** JSON is YAML. */

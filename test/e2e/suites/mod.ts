@@ -6,5 +6,6 @@ import { faults } from "./faults.ts";
 import { flux } from "./flux.ts";
 import { mainJob } from "./main_job.ts";
 import { strategies } from "./strategies.ts";
+import { twoClusters } from "./two_clusters.ts";
 
-export const SUITES: readonly Suite[] = [contract, mainJob, strategies, flux, argocd, faults];
+export const SUITES: readonly Suite[] = [contract, mainJob, strategies, flux, argocd, faults, twoClusters];
