@@ -36,7 +36,7 @@ export function routeActions(turn: Turn, wanted: Routes): readonly Action[] {
 
 /**
  * Brings routes to the share of the rollout in flight; nothing where that would give the canary more than it has and
- * its ready pods do not carry it.
+ * its ready pods do not carry it, or its target is not fenced: the fence is seen first.
  */
 export function shareActions(turn: RunTurn): readonly Action[] {
   const { run, seen } = turn;
@@ -44,7 +44,13 @@ export function shareActions(turn: RunTurn): readonly Action[] {
   const rises = run.weight > routes.weight || (run.mirror && !routes.mirror);
   const wanted = canaryReplicas(run, seen, run.weight, run.mirror);
   const carries = enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
-  return rises && !carries ? [] : routeActions(turn, routesOf(turn, run));
+  const mayRise = carries && fenceActions(turn).length === 0;
+  return rises && !mayRise ? [] : routeActions(turn, routesOf(turn, run));
+}
+
+/** Keeps the fence, the share and what is derived as the rollout in flight has them, whatever else is waited for. */
+export function keepUpActions(turn: RunTurn): readonly Action[] {
+  return [...fenceActions(turn), ...shareActions(turn), ...repairActions(turn)];
 }
 
 /** The router agrees and its data plane has accepted it. */

@@ -119,6 +119,13 @@ for (
   });
 }
 
+Deno.test("shareActions() raises nothing on a target that is not fenced, and takes back whatever the fence", () => {
+  for (const [weight, want] of [[0, []], [60, ["route"]]] as const) {
+    const cluster = { fenceNeeded: true, routes: { ...routes, weight }, target: aWorkload(NEW, 4) };
+    deepEqual(types(shareActions(turnOf({ seen: { cluster } }))), want);
+  }
+});
+
 for (
   const [name, cluster, want] of [
     ["no engine needs it", {}, []],

@@ -6,7 +6,7 @@ import type { Action } from "../action.ts";
 import { count, gather, judgeRound } from "../analysis.ts";
 import { canaryReplicas, enoughReady } from "../capacity.ts";
 import { rollBack } from "../runs.ts";
-import { fenceActions, repairActions, routesAgree, routesObserved, routesOf, shareActions } from "../traffic.ts";
+import { fenceActions, keepUpActions, routesAgree, routesObserved, routesOf, shareActions } from "../traffic.ts";
 import { advance, announce, enter, forget, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
 import { recheck } from "./rechecking.ts";
@@ -15,8 +15,7 @@ import { announcement } from "./words.ts";
 export function stepProgressing(turn: RunTurn): Step {
   const { run, state, now } = turn;
   if (state.suspended || state.paused !== null) {
-    const actions = [...shareActions(turn), ...repairActions(turn)];
-    const step = waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions });
+    const step = waitAndTell(turn, "waiting", `Suspended at weight ${run.weight}.`, { actions: keepUpActions(turn) });
     // No deadline runs meanwhile.
     return { state: { ...step.state, run: { ...run, stageSince: now } }, actions: step.actions };
   }
@@ -68,7 +67,7 @@ function capacity(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const { target } = seen.cluster;
   const wanted = canaryReplicas(run, seen, run.nextWeight, run.nextMirror);
-  const keepRoutes = run.routedAt === null ? [] : shareActions(turn);
+  const keepRoutes = run.routedAt === null ? [] : [...fenceActions(turn), ...shareActions(turn)];
   if (target.replicas < wanted) {
     return keep(turn, { stageSince: now }, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
   }
@@ -175,7 +174,7 @@ function check(turn: RunTurn): Step {
   const { primary, target } = seen.cluster;
   const routes = routesOf(turn, run);
   const traffic = run.weight > 0 || run.mirror ? { lastTrafficAt: now } : {};
-  const repairs = [...fenceActions(turn), ...shareActions(turn), ...repairActions(turn)];
+  const repairs = keepUpActions(turn);
   if (target.failed !== null) return rollBack(turn, "failed", announcement.deadline(target.failed));
   if (run.weight > 0 && target.ready === 0) {
     return rollBack(turn, "failed", "No pod of the canary is ready while it has a share.");
@@ -203,7 +202,9 @@ function check(turn: RunTurn): Step {
   if (repairs.some((action) => action.type === "route")) return keep(judged, {}, [...repairs, wakeAt(now)]);
   // A share that the data plane does not carry has not been checked.
   if (!routesObserved(turn, routes)) return advance(judged, "routing", { routedAt: null }, repairs);
-  return passed(judged);
+  // What else is wrong is put right now: the next turn of this stage may be a round that passes again, and so on.
+  const next = passed(judged);
+  return { state: next.state, actions: [...repairs, ...next.actions] };
 }
 
 function failed(turn: RunTurn, message: string, repairs: readonly Action[]): Step {

@@ -251,6 +251,41 @@ for (
   });
 }
 
+for (
+  const [name, cluster, does, place] of [
+    ["the apex", { apex: "target" }, ["apply-services primary"], "gate"],
+    ["a Service", { servicesReady: false }, ["apply-services primary"], "gate"],
+    ["the primary", { primaryDrifted: true }, ["apply-primary"], "gate"],
+    ["the fence", { fenceNeeded: true }, ["fence"], "gate"],
+    ["the fence, and the share is gone", { fenceNeeded: true, routes: { ...routes, weight: 0 } }, ["fence"], "routing"],
+  ] as const satisfies readonly (readonly [string, object, readonly string[], string])[]
+) {
+  Deno.test(`progressing: a round that passed does not put off ${name}: ${does.join()}`, () => {
+    const next = stepped(at({ seen: { ...checked(), cluster } }));
+    deepEqual([next.place, next.does], [`progressing/${place}`, does]);
+  });
+}
+
+for (
+  const [phase, stage] of [
+    ["progressing", "capacity"],
+    ["progressing", "routing"],
+    ["progressing", "check"],
+    ["pushing", "check"],
+  ] as const
+) {
+  Deno.test(`${phase}/${stage}: a share that was lost with its fence waits until the fence is seen`, () => {
+    const lost = (fence: object) => {
+      const cluster = { fenceNeeded: true, routes: { ...routes, weight: 0 }, target: aWorkload(NEW, 2), ...fence };
+      return stepped(rollingOut(phase, { stage, run: { nextWeight: 60 }, seen: { cluster } })).does.filter((one) =>
+        one === "fence" || one.startsWith("route")
+      );
+    };
+    deepEqual(lost({}), ["fence"]);
+    deepEqual(lost({ fence: "ours", fenceRun: "run0000001" }), ["route 20"]);
+  });
+}
+
 Deno.test("progressing: when all failed checks were inconclusive the rollout is held, when one failed it failed", () => {
   for (const [inconclusiveChecks, cause] of [[2, "held"], [1, "failed"]] as const) {
     const run = { failedChecks: 2, inconclusiveChecks };

@@ -6,7 +6,7 @@ import type { Action } from "../action.ts";
 import { lockDigest } from "../decision.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { rollBack } from "../runs.ts";
-import { refreshActions, repairActions, shareActions } from "../traffic.ts";
+import { keepUpActions, refreshActions } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { recheck } from "./rechecking.ts";
 
@@ -47,7 +47,7 @@ export function stepPushing(turn: RunTurn): Step {
     const why = outcome?.type === "pending" && outcome.reason !== null ? outcome.reason : "no answer";
     return rollBack(turn, "held", `The promotion commit did not land in time: ${why}`);
   }
-  const keepUp = [...shareActions(turn), ...repairActions(turn)];
+  const keepUp = keepUpActions(turn);
   const rechecked = recheck(turn, keepUp);
   if (rechecked.type === "over") return rechecked.step;
   const checked = rechecked.turn;
