@@ -15,6 +15,10 @@ export const argocd = {
   applied,
   refresh: (owners) =>
     owners.map((ref) => ({ ref, patch: { metadata: { annotations: { "argocd.argoproj.io/refresh": "hard" } } } })),
+  seen: ([application]) => {
+    const sync = at(application, "status", "sync");
+    return [stringAt(sync, "revision") ?? "", ...listAt(sync, "revisions").map(String)].filter(isHash);
+  },
   ...pauseFence,
 } as const satisfies EngineAdapter;
 
@@ -29,6 +33,11 @@ function owner(target: KubeObject): readonly ObjectRef[] | null {
     namespace: second === undefined ? DEFAULT_NAMESPACE : first,
     name: second ?? first,
   }];
+}
+
+/** Of several sources some are charts, with versions for revisions. */
+function isHash(revision: string): boolean {
+  return /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(revision);
 }
 
 /** The label app.kubernetes.io/instance is everybody's: it means Argo CD only on what Argo CD wrote. */

@@ -4,6 +4,7 @@
  */
 import {
   at,
+  isJsonObject,
   type JsonObject,
   type KubeObject,
   listAt,
@@ -32,6 +33,11 @@ export const flux = {
     metadata: { annotations: { [FLUX_RECONCILE_ANNOTATION]: "disabled", [FENCE_ANNOTATION]: rollout } },
   }),
   unfence: () => ({ metadata: { annotations: { [FLUX_RECONCILE_ANNOTATION]: null, [FENCE_ANNOTATION]: null } } }),
+  forgotten,
+  seen: ([owner]) => {
+    const commit = /[:/]([0-9a-f]{40}|[0-9a-f]{64})$/.exec(stringAt(owner, "status", "lastAttemptedRevision") ?? "");
+    return owner?.kind === "Kustomization" && commit?.[1] !== undefined ? [commit[1]] : [];
+  },
   fencedBy: (target) => stringAt(target, "metadata", "annotations", FENCE_ANNOTATION) ?? null,
   ours: (target) => {
     const annotations = objectAt(target, "metadata", "annotations");
@@ -108,6 +114,21 @@ function helmApplied(owner: KubeObject, name: string): AppliedView {
   return ready.status === "False" && stalled
     ? { type: "failed", message: `${name}: ${ready.reason}: ${ready.message}` }
     : { type: "pending", message: `${name}: ${ready.message || "no status yet"}` };
+}
+
+/** As kustomize-controller would have pruned it: the inventory was written by its last apply. */
+function forgotten(object: KubeObject, owners: readonly KubeObject[]): boolean {
+  const [ref] = labelled(object, KUSTOMIZE, { apiVersion: `${KUSTOMIZE}/v1`, kind: "Kustomization" }) ?? [];
+  const owner = owners.find(({ kind, metadata }) =>
+    kind === ref?.kind && metadata.name === ref.name && metadata.namespace === ref.namespace
+  );
+  if (owner === undefined || at(owner, "spec", "prune") !== true || at(owner, "spec", "suspend") === true) return false;
+  if (stringAt(object, "metadata", "annotations", `${KUSTOMIZE}/prune`)?.toLowerCase() === "disabled") return false;
+  const { namespace = "", name } = object.metadata;
+  const group = object.apiVersion.includes("/") ? object.apiVersion.split("/")[0] : "";
+  const id = `${namespace}_${name}_${group}_${object.kind}`;
+  const inventory = at(owner, "status", "inventory");
+  return isJsonObject(inventory) && !listAt(inventory, "entries").some((entry) => stringAt(entry, "id") === id);
 }
 
 function conditionOf(

@@ -9,6 +9,8 @@ export const self = {
   refresh: () => [],
   fence: () => null,
   unfence: () => null,
+  forgotten: () => false,
+  seen: () => [],
   fencedBy: () => null,
   ours: () => null,
 } as const satisfies EngineAdapter;

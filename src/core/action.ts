@@ -1,6 +1,7 @@
 /** What is to be done now. Every action can be repeated; the shell performs them in order and stops at a failure. */
 import type { Severity, WebhookType } from "./canary.ts";
 import type { Decision, Lock } from "./decision.ts";
+import type { ObjectRef } from "./kube_object.ts";
 import type { Release } from "./release.ts";
 import type { Routes } from "./routes.ts";
 
@@ -17,7 +18,8 @@ export type Action =
   | { readonly type: "floor-primary"; readonly floor: number | null }
   | { readonly type: "route"; readonly routes: Routes }
   | { readonly type: "fence"; readonly rollout: string }
-  | { readonly type: "unfence" }
+  /** `gone`: what Git no longer declares, and is deleted instead where the engine has forgotten it. */
+  | { readonly type: "unfence"; readonly gone: readonly ObjectRef[] }
   | { readonly type: "refresh-engine" }
   /** Makes live objects safe before a person is asked to take them out of what an engine applies. */
   | { readonly type: "protect-live" }

@@ -1,7 +1,7 @@
 /** What was read in one turn, and the questions that say what must be read because it costs something. */
 import type { Canary, WebhookType } from "./canary.ts";
 import type { DecisionOutcome, Gate, Lock, StatusFile } from "./decision.ts";
-import type { KubeObject } from "./kube_object.ts";
+import type { KubeObject, ObjectRef } from "./kube_object.ts";
 import type { Release } from "./release.ts";
 import type { RoutesView } from "./routes.ts";
 import type { WorkloadView } from "./workload.ts";
@@ -69,6 +69,16 @@ export interface GitFacts {
   readonly commit: string | null;
 }
 
+/**
+ * The target, or ConfigMaps that its pods name, behind a fence of ours and no longer declared at the tip. An engine that
+ * heeds the fence does not delete them, and forgets them once it has applied such a tip.
+ */
+export interface Leaving {
+  readonly refs: readonly ObjectRef[];
+  /** Whether the engine has applied the tip: before, it may still delete them itself. */
+  readonly applied: boolean;
+}
+
 export interface ClusterFacts {
   readonly uid: string;
   readonly clusterName: string;
@@ -92,6 +102,8 @@ export interface ClusterFacts {
   /** "ours" may be a leftover: its id is `fenceRun`. */
   readonly fence: "none" | "ours" | "foreign";
   readonly fenceRun: string | null;
+  /** What our fence holds back though Git no longer declares it; null where there is no such thing, or Git is unsure. */
+  readonly leaving: Leaving | null;
   /** Whether the engine needs a fence at all. */
   readonly fenceNeeded: boolean;
   /** Replicas that the target's scaler keeps at least; 0 without one. */

@@ -67,9 +67,20 @@ export function settleLeftMs(turn: RunTurn): number {
   return Math.max(0, run.routedAt + run.canary.promotion.settleMs - now);
 }
 
-/** Takes off a fence that is ours. */
+/**
+ * Takes off a fence that is ours. Something behind it that left Git stays fenced until the engine has applied that:
+ * deleting it before would race with the engine, and nothing waits for it meanwhile.
+ */
 export function unfenceActions(turn: Turn): readonly Action[] {
-  return turn.seen.cluster.fence === "ours" ? [{ type: "unfence" }] : [];
+  const { fence, leaving } = turn.seen.cluster;
+  if (fence !== "ours") return [];
+  if (leaving === null) return [{ type: "unfence", gone: [] }];
+  return leaving.applied ? [{ type: "unfence", gone: leaving.refs }] : [];
+}
+
+/** The same for a target that users are on, or may be: nothing is deleted. */
+export function unfenceServing(turn: Turn): readonly Action[] {
+  return turn.seen.cluster.fence === "ours" ? [{ type: "unfence", gone: [] }] : [];
 }
 
 /** After an own commit: an engine that applies manifests looks at the tip at once. */

@@ -23,6 +23,7 @@ import {
   steadyRoutes,
   targetToZero,
   unfenceActions,
+  unfenceServing,
 } from "./traffic.ts";
 
 function turnOf(options: SituationOptions = {}): RunTurn {
@@ -144,6 +145,15 @@ Deno.test("unfenceActions() takes off what is ours, never what is not", () => {
   for (const [fence, want] of [["none", []], ["ours", ["unfence"]], ["foreign", []]] as const) {
     deepEqual(types(unfenceActions(turnOf({ seen: { cluster: { fence } } }))), want, fence);
   }
+});
+
+Deno.test("unfenceActions() waits for the engine with what left Git, then has it deleted; never what users are on", () => {
+  const refs = [{ apiVersion: "v1", kind: "ConfigMap", namespace: "prod", name: "shop" }];
+  const cluster = { fence: "ours", leaving: { refs, applied: false } } as const;
+  deepEqual(unfenceActions(turnOf({ seen: { cluster } })), []);
+  const applied = turnOf({ seen: { cluster: { ...cluster, leaving: { refs, applied: true } } } });
+  deepEqual(unfenceActions(applied), [{ type: "unfence", gone: refs }]);
+  deepEqual(unfenceServing(applied), [{ type: "unfence", gone: [] }]);
 });
 
 Deno.test("targetToZero() scales what is there and not at zero", () => {

@@ -24,6 +24,15 @@ export interface EngineAdapter {
   readonly fence: (rollout: string) => JsonObject | null;
   /** Merge patch that takes our fence off. */
   readonly unfence: () => JsonObject | null;
+  /**
+   * Whether the engine gave a live object up without deleting it, since a fence kept it from that: it prunes what left
+   * Git, and lists this one no more. Only ever asked after it has applied the tip.
+   *
+   * @param owners the live objects of `owner`
+   */
+  readonly forgotten: (object: KubeObject, owners: readonly KubeObject[]) => boolean;
+  /** Commits that the engine says it looked at last: one that is not known here is a push nobody told us of. */
+  readonly seen: (owners: readonly KubeObject[]) => readonly string[];
   /** The id in the fence mark of a live target, or null. */
   readonly fencedBy: (target: KubeObject) => string | null;
   /** Whether a fence mark was put by us (true), by someone else (false), or there is none (null). */

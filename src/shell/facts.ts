@@ -8,10 +8,11 @@ import {
   numberAt,
   objectAt,
   type ObjectRef,
+  refOf,
   stringAt,
 } from "../core/kube_object.ts";
 import { type Names, namesOf, REVISION_ANNOTATION } from "../core/names.ts";
-import type { ClusterFacts } from "../core/observation.ts";
+import type { ClusterFacts, Leaving } from "../core/observation.ts";
 import { type Release, releaseOf } from "../core/release.ts";
 import type { State } from "../core/state.ts";
 import { isSubset } from "../core/subset.ts";
@@ -22,6 +23,7 @@ import type { EngineAdapter } from "../ports/engine.ts";
 import type { RouterAdapter } from "../ports/router.ts";
 import type { ScalerAdapter } from "../ports/scaler.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
+import { configMapsOf, fencesConfigs } from "./fence.ts";
 import type { Tables } from "./tables.ts";
 import { DETECT, UNDECIDED } from "./undecided.ts";
 
@@ -113,6 +115,8 @@ export interface FactsInput {
   readonly identity: ClusterIdentity;
   readonly defaultEngine: string;
   readonly blocked: string | null;
+  /** Whether the tip certainly declares an object no more: read in full, and not there. */
+  readonly undeclared: (ref: ObjectRef) => boolean;
 }
 
 /** Reads all that is known of a canary's objects. Throws InvalidSpecError where no adapter fits. */
@@ -140,10 +144,13 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
     applied: engine.applies
       ? { type: "applied", message: "The agent applies it." }
-      : applied(engine, input, present(cluster, (target === undefined ? null : engine.owner(target)) ?? [])),
+      : applied(engine, input, ownersOf(cluster, engine, target)),
     liveRelease: target === undefined ? null : liveRelease(target, canary),
     fence: target === undefined ? "none" : fenceOf(engine, target),
     fenceRun: target === undefined ? null : engine.fencedBy(target),
+    leaving: target === undefined
+      ? null
+      : leavingOf(engine, input, { target, owners: ownersOf(cluster, engine, target) }),
     fenceNeeded: engine.fence("") !== null,
     scalerMinimum: scaler === undefined || chosen.scaler === null ? 0 : chosen.scaler.minimum(scaler),
     declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
@@ -160,6 +167,27 @@ function applied(engine: EngineAdapter, input: FactsInput, owners: readonly Kube
   if (first.type === "applied" || tip === null || !isSame || tip === release.commit) return first;
   const later = engine.applied(tip, owners);
   return later.type === "pending" && first.type === "failed" ? first : later;
+}
+
+/** The live objects by which an engine owns a target. */
+export function ownersOf(
+  cluster: Cluster,
+  engine: EngineAdapter,
+  target: KubeObject | undefined,
+): readonly KubeObject[] {
+  return present(cluster, (target === undefined ? null : engine.owner(target)) ?? []);
+}
+
+/** Behind a fence that keeps an engine from deleting too; a pause does not. */
+function leavingOf(
+  engine: EngineAdapter,
+  { tip, undeclared }: FactsInput,
+  live: { readonly target: KubeObject; readonly owners: readonly KubeObject[] },
+): Leaving | null {
+  if (engine.ours(live.target) !== true || !fencesConfigs(engine.fence(""))) return null;
+  const refs = [refOf(live.target), ...configMapsOf(live.target)].filter(undeclared);
+  if (refs.length === 0) return null;
+  return { refs, applied: tip !== null && engine.applied(tip, live.owners).type === "applied" };
 }
 
 export function present(cluster: Cluster, refs: readonly ObjectRef[]): readonly KubeObject[] {

@@ -16,7 +16,7 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
-import { choose, clusterFacts, engineOf, type Refs, refsOf } from "./facts.ts";
+import { choose, clusterFacts, engineOf, ownersOf, type Refs, refsOf } from "./facts.ts";
 import { lostPolicies, podLabelsOf } from "./policies.ts";
 import { deadlineIsDue, lookAgain } from "./look_again.ts";
 import { preflight } from "./preflight.ts";
@@ -77,6 +77,9 @@ export class Observer {
   /** Ids of decisions that landed before the tip that the source shows. */
   readonly #shown = new Set<string>();
   readonly #landed = new Map<string, { readonly source: Source; readonly at: number }>();
+
+  /** The commit that a canary's engine was last ahead of us with. */
+  readonly #ahead = new Map<string, string>();
 
   constructor(options: ObserverOptions) {
     this.#options = options;
@@ -146,7 +149,9 @@ export class Observer {
     if (deadlineIsDue(state, clock.now())) {
       await lookAgain(cluster, [refs.targetRef, refs.primaryRef, ...chosen.router.needs(canary)], signal);
     }
-    const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
+    const target = cluster.get(refs.targetRef);
+    const engine = engineOf(tables, canary, target, defaultEngine);
+    this.#catchUp(key, engine.seen(ownersOf(cluster, engine, target)), signal);
     const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
       ? null
       : preflight(cluster, {
@@ -168,6 +173,7 @@ export class Observer {
         tip: git.commit,
         identity,
         defaultEngine,
+        undeclared: (ref) => this.#undeclared(key, ref),
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
       }),
       answers,
@@ -176,10 +182,37 @@ export class Observer {
     };
   }
 
+  /**
+   * An engine that looks at a commit unknown here is about to apply it, also to ConfigMaps under running pods: Git is
+   * fetched at once, once a commit.
+   */
+  #catchUp(key: string, seen: readonly string[], signal: AbortSignal): void {
+    const source = this.branchOf(key)?.source;
+    const [ahead] = seen.filter((commit) => commit !== source?.view.commit);
+    if (source === undefined || ahead === undefined || this.#ahead.get(key) === ahead) return;
+    this.#ahead.set(key, ahead);
+    // What comes of it is in the source's view; only the agent's end makes it fail.
+    source.poll(signal).catch(() => undefined);
+  }
+
   /** Whether the canary's own source declares an object. */
   #declares(key: string, ref: ObjectRef): boolean {
     const manifests = this.branchOf(key)?.source.view.catalogue?.manifests;
     return manifests?.has(`${ref.apiVersion}/${ref.kind}/${ref.namespace ?? ""}/${ref.name}`) ?? false;
+  }
+
+  /**
+   * Whether its source certainly declares an object no more. A file that does not parse may hold it, and a tip that
+   * declares nothing at all is more likely a mistake.
+   */
+  #undeclared(key: string, ref: ObjectRef): boolean {
+    const view = this.branchOf(key)?.source.view;
+    const catalogue = view?.catalogue;
+    if (view?.state !== "fresh" || catalogue === null || catalogue === undefined) return false;
+    if (catalogue.unknownFiles.length > 0 || catalogue.manifests.size === 0) return false;
+    // A manifest may leave its namespace to whoever applies it.
+    return !this.#declares(key, ref) &&
+      !this.#declares(key, { apiVersion: ref.apiVersion, kind: ref.kind, name: ref.name });
   }
 
   /** Before the first start only, and asked of the server at most twice a minute. */

@@ -23,8 +23,8 @@ import type { EngineAdapter } from "../ports/engine.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { RouteWrite } from "../ports/router.ts";
 import { copiesOf, type Copying, makeCopies, pruneCopies } from "./copies.ts";
-import { choose, type Chosen, engineOf, present, type Refs, refsOf } from "./facts.ts";
-import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs } from "./fence.ts";
+import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
+import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs, versionOf } from "./fence.ts";
 import { protectLive } from "./protect.ts";
 import type { Tables } from "./tables.ts";
 
@@ -83,7 +83,7 @@ async function performOne(work: Work, action: Action): Promise<void> {
     case "fence":
       return await fence(work, action.rollout);
     case "unfence":
-      return await unfence(work);
+      return await unfence(work, action.gone);
     case "refresh-engine":
       return await refresh(work);
     case "protect-live":
@@ -278,12 +278,21 @@ async function fence(work: Work, rollout: string): Promise<void> {
   await patchTarget(work, patch);
 }
 
-/** Takes our fence off, the target's mark last, and asks the engine to reconcile at once: a hotfix must not wait. */
-async function unfence(work: Work): Promise<void> {
-  const live = work.does.cluster.get(work.refs.targetRef);
+/**
+ * Takes our fence off, the target's mark last, and asks the engine to reconcile at once: a hotfix must not wait. Of what
+ * left Git meanwhile, that which the engine has forgotten is deleted.
+ */
+async function unfence(work: Work, gone: readonly ObjectRef[]): Promise<void> {
+  const { cluster } = work.does;
+  const live = cluster.get(work.refs.targetRef);
   if (live === undefined || engine(work).ours(live) !== true) return;
   const patch = engine(work).unfence();
-  if (patch !== null && fencesConfigs(patch)) await unfenceConfigs(fencing(work, live), patch);
+  const owners = ownersOf(cluster, engine(work), live);
+  const keys = new Set(gone.map(refKey));
+  const givenUp = (object: KubeObject): boolean =>
+    keys.has(refKey(refOf(object))) && engine(work).forgotten(object, owners);
+  if (patch !== null && fencesConfigs(patch)) await unfenceConfigs(fencing(work, live), patch, givenUp);
+  if (givenUp(live)) return await cluster.remove(refOf(live), versionOf(live, work.signal));
   await patchTarget(work, patch);
   await refresh(work);
 }

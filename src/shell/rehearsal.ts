@@ -26,7 +26,9 @@ export function sentenceOf(action: Action, canary: Canary): string | null {
     case "fence":
       return `fence "${names.target}" for rollout ${action.rollout}`;
     case "unfence":
-      return `take the fence of "${names.target}" off`;
+      return action.gone.length === 0
+        ? `take the fence of "${names.target}" off`
+        : `take the fence of "${names.target}" off, and delete what left Git behind it`;
     case "submit":
       return `commit the decision "${action.decision.kind}": ${action.decision.reason}`;
     case "withdraw":

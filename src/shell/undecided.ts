@@ -14,6 +14,8 @@ export const UNDECIDED: EngineAdapter = {
   refresh: () => [],
   fence: () => null,
   unfence: () => null,
+  forgotten: () => false,
+  seen: () => [],
   fencedBy: () => null,
   ours: () => null,
 };

@@ -232,3 +232,62 @@ Deno.test("flux: sources are refreshed before what they feed", () => {
   assert.deepEqual(patches.map(({ ref }) => ref.kind), ["GitRepository", "Kustomization"]);
   assert.deepEqual(patches[0]?.patch, { metadata: { annotations: { "reconcile.fluxcd.io/requestedAt": "token-1" } } });
 });
+
+const INVENTORY = [{ id: "prod_web_apps_Deployment", v: "v1" }, { id: "prod_settings__ConfigMap", v: "v1" }];
+
+function kustomization(spec: JsonObject, status: JsonObject): KubeObject {
+  const metadata = { name: "apps", namespace: "flux-system" };
+  return { apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", metadata, spec, status };
+}
+
+for (
+  const [name, spec, status, annotations, want] of [
+    ["listed no more", { prune: true }, { inventory: { entries: INVENTORY } }, {}, true],
+    ["nothing is listed", { prune: true }, { inventory: {} }, {}, true],
+    [
+      "still listed",
+      { prune: true },
+      {
+        inventory: { entries: [...INVENTORY, { id: "prod_shop_apps_Deployment", v: "v1" }] },
+      },
+      {},
+      false,
+    ],
+    ["no inventory was written yet", { prune: true }, {}, {}, false],
+    ["it does not prune", { prune: false }, { inventory: {} }, {}, false],
+    ["it is suspended", { prune: true, suspend: true }, { inventory: {} }, {}, false],
+    ["this one is not to be pruned", { prune: true }, { inventory: {} }, {
+      "kustomize.toolkit.fluxcd.io/prune": "Disabled",
+    }, false],
+  ] as const
+) {
+  Deno.test(`flux: an object left behind a fence is ${want ? "forgotten" : "not forgotten"}: ${name}`, () => {
+    const object: KubeObject = {
+      ...BY_KUSTOMIZE,
+      metadata: { ...BY_KUSTOMIZE.metadata, namespace: "prod", name: "shop", annotations },
+    };
+    assert.equal(engines.get("flux")?.forgotten(frozen(object), [kustomization(spec, status)]), want);
+  });
+}
+
+Deno.test("flux: what another Kustomization applied, or nobody, is not forgotten by this one", () => {
+  const owner = kustomization({ prune: true }, { inventory: {} });
+  const other = labelled({
+    "kustomize.toolkit.fluxcd.io/name": "infra",
+    "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+  });
+  for (const object of [other, labelled({})]) assert.equal(engines.get("flux")?.forgotten(object, [owner]), false);
+  for (const id of ["argocd", "flux-helm", "self"]) {
+    assert.equal(engines.get(id)?.forgotten(BY_KUSTOMIZE, [owner]), false, id);
+  }
+});
+
+Deno.test("seen() gives the commits that an engine looked at, and nothing that is no commit", () => {
+  const seen = (id: string, status: JsonObject): readonly string[] | undefined =>
+    engines.get(id)?.seen([{ ...kustomization({}, status), kind: id === "flux" ? "Kustomization" : "Application" }]);
+  assert.deepEqual(seen("flux", { lastAttemptedRevision: `main@sha1:${COMMIT}` }), [COMMIT]);
+  assert.deepEqual(seen("flux", { lastAttemptedRevision: "6.0.1@sha256:cafe" }), []);
+  assert.deepEqual(seen("argocd", { sync: { status: "OutOfSync", revision: COMMIT } }), [COMMIT]);
+  assert.deepEqual(seen("argocd", { sync: { revisions: ["1.2.3", COMMIT] } }), [COMMIT]);
+  for (const engine of engines.values()) assert.deepEqual(engine.seen([]), []);
+});

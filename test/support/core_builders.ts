@@ -162,6 +162,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       liveRelease: OLD,
       fence: "none",
       fenceRun: null,
+      leaving: null,
       fenceNeeded: false,
       scalerMinimum: 0,
       declaredReplicas: 4,

@@ -9,9 +9,11 @@ import type { EngineAdapter } from "../../../src/ports/engine.ts";
 export const pauseFence = {
   fence: (rollout) => ({ metadata: { annotations: { [FENCE_ANNOTATION]: rollout } }, spec: { paused: true } }),
   unfence: () => ({ metadata: { annotations: { [FENCE_ANNOTATION]: null } }, spec: { paused: null } }),
+  // A pause keeps no engine from deleting.
+  forgotten: () => false,
   fencedBy: (target) => stringAt(target, "metadata", "annotations", FENCE_ANNOTATION) ?? null,
   ours: (target) => {
     if (stringAt(target, "metadata", "annotations", FENCE_ANNOTATION) !== undefined) return true;
     return at(target, "spec", "paused") === true ? false : null;
   },
-} as const satisfies Pick<EngineAdapter, "fence" | "unfence" | "fencedBy" | "ours">;
+} as const satisfies Pick<EngineAdapter, "fence" | "unfence" | "forgotten" | "fencedBy" | "ours">;

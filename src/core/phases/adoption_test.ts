@@ -1,5 +1,6 @@
 /** From nothing to a primary that serves, and back to nothing. */
 import { deepEqual, equal, match } from "node:assert/strict";
+import { step } from "../step.ts";
 import {
   aComparison,
   aDecision,
@@ -259,6 +260,7 @@ function gone(run: Partial<Run> | null, seen: SeenOverrides = {}, revert = true)
   };
 }
 const up = { target: aWorkload(OLD, 4) };
+const LEFT = { apiVersion: "apps/v1", kind: "Deployment", namespace: "prod", name: "shop" };
 
 for (
   const [name, run, seen, place, does, says] of [
@@ -315,6 +317,38 @@ for (
       ["removed"],
     ],
     ["the target is gone too", null, { cluster: { target: NO_WORKLOAD } }, "handing-back", ["remove-derived"], []],
+    [
+      "the target left Git behind its fence, and the engine has not applied that",
+      null,
+      { cluster: { fence: "ours", leaving: { refs: [LEFT], applied: false } } },
+      "handing-back",
+      [],
+      [],
+    ],
+    [
+      "the target left Git behind its fence, and the engine has applied that",
+      null,
+      { cluster: { fence: "ours", leaving: { refs: [LEFT], applied: true } } },
+      "handing-back",
+      ["unfence"],
+      [],
+    ],
+    [
+      "users are on a target that left Git: it stays",
+      { stage: "scaling", routedAt: NOW - MINUTE },
+      {
+        cluster: {
+          ...up,
+          apex: "target",
+          primary: NO_WORKLOAD,
+          fence: "ours",
+          leaving: { refs: [LEFT], applied: true },
+        },
+      },
+      "handing-back/scaling",
+      ["unfence"],
+      [],
+    ],
     ["the Canary is back", null, { git: { presence: "declared", canary: shop(), candidate: OLD } }, "idle", [], []],
     ["its file is broken", null, { git: { presence: "broken" } }, "handing-back", [], ["stalled"]],
   ] as const satisfies readonly (readonly [
@@ -331,6 +365,16 @@ for (
     deepEqual([next.place, next.does, next.says], [place, does, says]);
   });
 }
+
+Deno.test("handing back: what users are on is never deleted, though it left Git behind its fence", () => {
+  const cluster = { ...up, apex: "target", primary: NO_WORKLOAD, fence: "ours" } as const;
+  const leaving = { refs: [LEFT], applied: true };
+  const at = gone({ stage: "scaling", routedAt: NOW - MINUTE }, { cluster: { ...cluster, leaving } });
+  deepEqual(step(at.state, at.seen, NOW).actions.filter(({ type }) => type === "unfence"), [{
+    type: "unfence",
+    gone: [],
+  }]);
+});
 
 Deno.test("handing back: without revertOnDeletion the primary stays and serves, and that is said", () => {
   const next = stepped(gone(null, {}, false));

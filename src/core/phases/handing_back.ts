@@ -4,8 +4,8 @@
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
-import { repairActions, routeActions, steadyRoutes, unfenceActions } from "../traffic.ts";
-import { announce, enter, type RunTurn, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
+import { repairActions, routeActions, steadyRoutes, unfenceActions, unfenceServing } from "../traffic.ts";
+import { announce, enter, type RunTurn, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
 
 export function stepHandingBack(turn: Turn): Step {
   const { seen, canary } = turn;
@@ -23,7 +23,23 @@ export function stepHandingBack(turn: Turn): Step {
     const what = "The Canary and its target are gone: what was derived is removed.";
     return removed(turn, { what, restoreRoutes: false });
   }
-  return targetFirst(turn);
+  return leaves(turn) ?? targetFirst(turn);
+}
+
+/**
+ * A target that left Git along with its Canary goes as the engine would have made it go, but for our fence: users are on
+ * the primary, and are not handed back to something that is to be deleted. null: it does not leave, or users are on it.
+ */
+function leaves(turn: Turn): Step | null {
+  const { canary, seen } = turn;
+  const { leaving, apex } = seen.cluster;
+  const isTarget = leaving?.refs.some(({ kind, name }) => kind === canary.target.kind && name === canary.target.name);
+  if (isTarget !== true || apex === "target") return null;
+  const actions = unfenceActions(turn);
+  const what = actions.length > 0
+    ? "Deletes the target, which left Git while it was fenced."
+    : "The target left Git: waits until the engine has applied that.";
+  return waitFor(turn, what, actions);
 }
 
 /** Target up and ready, apex pointed at it and observed, derived objects away, fence last. */
@@ -66,7 +82,7 @@ function removed(turn: Turn, how: { readonly what: string; readonly restoreRoute
   const derived: Step["actions"] = primary.exists && !primary.deleting
     ? [{ type: "remove-derived", restoreRoutes: how.restoreRoutes }]
     : [];
-  const left = [...derived, ...unfenceActions(turn)];
+  const left = [...derived, ...unfenceServing(turn)];
   if (left.length > 0 || primary.exists) return stay(turn, { waitsFor: "Removes what was derived." }, left);
   return enter(turn, "released", { run: null }, [announce(turn, "removed", how.what, { alert: true })]);
 }

@@ -7,7 +7,7 @@ import { longestWindowMs } from "../analysis.ts";
 import { canaryReplicas, enoughReady } from "../capacity.ts";
 import { rollBack } from "../runs.ts";
 import type { Stage } from "../state.ts";
-import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
+import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes, unfenceActions } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
 import { announcement } from "./words.ts";
@@ -48,6 +48,10 @@ export function stepStarting(turn: RunTurn): Step {
 function apply(turn: RunTurn): Step {
   const { run, seen } = turn;
   const { cluster } = seen;
+  // Behind the fence of an earlier rollout no engine applies anything, whatever it says of the commit.
+  if (cluster.fence === "ours" && cluster.fenceRun !== run.id) {
+    return keep(turn, {}, unfenceActions(turn), { waitsFor: "Takes an earlier rollout's fence off." });
+  }
   if (cluster.engineApplies) {
     if (cluster.targetRevision !== run.release.revision) {
       return keep(turn, {}, [{ type: "apply-target", release: run.release }]);

@@ -48,6 +48,13 @@ for (
       [],
       ["waiting"],
     ],
+    [
+      "an earlier rollout's fence comes off before the engine is asked",
+      { stage: "applying", seen: { cluster: { ...engine, fence: "ours", fenceRun: "earlier" } } },
+      "applying",
+      ["unfence"],
+      [],
+    ],
     ["an engine applied it", { stage: "applying", seen: { cluster: engine } }, "scaling", [], []],
     [
       "the canary is scaled, the primary may not go below",
