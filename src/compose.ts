@@ -28,6 +28,7 @@ import { ServingAgent } from "./shell/agent.ts";
 import type { Branch } from "./shell/observer.ts";
 import { PushRight } from "./shell/push_right.ts";
 import { createSource, type RunningSource } from "./shell/source.ts";
+import { steadyStore } from "./shell/steady_store.ts";
 import { createStateStore, STATE_SELECTOR } from "./shell/store.ts";
 import type { Tables } from "./shell/tables.ts";
 import type { Telling } from "./shell/telling.ts";
@@ -125,7 +126,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
     const made = remotes.map((remote) => openBranch(remote, shared));
     for (const scope of stateScopes(config)) await cluster.watch(scope);
-    const store = createStateStore({ cluster, epoch: () => election.epoch(), readOnly });
+    const store = steadyStore(createStateStore({ cluster, epoch: () => election.epoch(), readOnly }), clock);
     const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
     const agent = new ServingAgent({
       clock,
