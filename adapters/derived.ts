@@ -3,7 +3,6 @@
  * metadata they must not carry, and when a live object already says what is wanted. Pure; used by the object adapters.
  */
 import type { Canary } from "../src/core/canary.ts";
-import { isSame } from "../src/core/same.ts";
 import { isJsonObject, type Json, type KubeObject, listAt, refKey, refOf, stringAt } from "../src/core/kube_object.ts";
 import { CANARY_LABEL, FLUX_RECONCILE_ANNOTATION, MANAGED_BY_LABEL, MANAGER } from "../src/core/names.ts";
 import { ForeignError } from "../src/errors.ts";
@@ -112,10 +111,6 @@ function filtered(
 /** A map with its keys in order, so that what is rendered reads the same whatever it was made from. */
 export function sorted<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
-  return isSame(a, b);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The table of routers, and the provider strings that Flagger knows. */
 import type { RouterTraits } from "../../src/core/canary.ts";
+import { FLAGGER_PROVIDERS } from "../../src/core/flagger.ts";
 import type { RouterAdapter } from "../../src/ports/router.ts";
 import { gatewayapiV1 } from "./gatewayapi_v1.ts";
 import { istio } from "./istio.ts";
@@ -17,24 +18,4 @@ export const routerTraits: ReadonlyMap<string, RouterTraits> = new Map(ROWS.map(
  * Every provider string that Flagger takes, sorted. Those without a row in `routers` are known and not supported, which
  * an error says differently from a misspelling.
  */
-export const knownRouters: readonly string[] = [
-  "apisix",
-  "appmesh",
-  "appmesh:v1beta2",
-  "contour",
-  "gatewayapi:v1",
-  "gatewayapi:v1beta1",
-  "gloo",
-  "istio",
-  "knative",
-  "kubernetes",
-  "kuma",
-  "linkerd",
-  "nginx",
-  "osm",
-  "skipper",
-  "smi:v1alpha1",
-  "smi:v1alpha2",
-  "smi:v1alpha3",
-  "traefik",
-];
+export const knownRouters: readonly string[] = FLAGGER_PROVIDERS;

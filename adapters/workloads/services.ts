@@ -2,6 +2,7 @@
  * The three Services of a Canary: apex, `-primary` and `-canary`. Pure: from what is declared and what is live it makes
  * the objects that must be written, each by server-side apply.
  */
+import { isSame } from "../../src/core/same.ts";
 import type { Canary, Metadata } from "../../src/core/canary.ts";
 import {
   at,
@@ -14,17 +15,7 @@ import {
 } from "../../src/core/kube_object.ts";
 import { namesOf } from "../../src/core/names.ts";
 import { podTemplateOf } from "../../src/core/release.ts";
-import {
-  asJson,
-  claim,
-  covers,
-  derivedLabels,
-  LEAVE_ALONE,
-  type Ownership,
-  ownershipOf,
-  sameJson,
-  sorted,
-} from "../derived.ts";
+import { asJson, claim, covers, derivedLabels, LEAVE_ALONE, type Ownership, ownershipOf, sorted } from "../derived.ts";
 import { type PodSelector, selectorOf } from "./parts/selector.ts";
 
 export interface ServicesOptions {
@@ -131,7 +122,7 @@ function isAsWanted(live: KubeObject, wanted: KubeObject): boolean {
   const samePorts = listAt(wanted, "spec", "ports").every((port) =>
     livePorts.some((there) => at(there, "port") === at(port, "port") && covers(there, port))
   );
-  return samePorts && sameJson(at(live, "spec", "selector"), selector) &&
+  return samePorts && isSame(at(live, "spec", "selector"), selector) &&
     covers(asJson(live), asJson({ ...wanted, spec }));
 }
 

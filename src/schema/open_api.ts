@@ -5,7 +5,7 @@
  * @see CEL rules: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
  */
 import type { JsonObject } from "../core/kube_object.ts";
-import { durationPattern, present, urlPattern } from "./json_schema.ts";
+import { plainType, present } from "./plain_types.ts";
 import { ruleCel, ruleJsonSchema } from "./rules.ts";
 import type { Field, ObjectSchema, Schema } from "./schema.ts";
 
@@ -22,25 +22,10 @@ export function openApiOf(schema: Schema): JsonObject {
     }
     case "open":
       return { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-    case "bool":
-      return { type: "boolean" };
-    case "string": {
-      const { minLength, maxLength, pattern } = schema;
-      return { type: "string", ...present({ minLength, maxLength, pattern }) };
-    }
-    case "enum":
-      return { type: "string", enum: [...schema.values] };
-    case "int":
-    case "number": {
-      const type = schema.type === "int" ? "integer" : "number";
-      return { type, ...present({ minimum: schema.min, maximum: schema.max }) };
-    }
-    case "duration":
-      return { type: "string", pattern: durationPattern(schema.style) };
-    case "url":
-      return { type: "string", pattern: urlPattern(schema.schemes) };
     case "int-or-string":
       return { "x-kubernetes-int-or-string": true };
+    default:
+      return plainType(schema);
   }
 }
 

@@ -14,31 +14,9 @@ import {
   required,
   text,
 } from "../schema/schema.ts";
+import { FLAGGER_PROVIDERS } from "../core/flagger.ts";
 import { analysis } from "./schema_analysis.ts";
 import { dnsLabel, dnsName, service } from "./schema_service.ts";
-
-/** Every value that Flagger's CRD allows for `spec.provider`, in its order. */
-export const FLAGGER_PROVIDERS = [
-  "apisix",
-  "appmesh",
-  "appmesh:v1beta2",
-  "contour",
-  "gatewayapi:v1",
-  "gatewayapi:v1beta1",
-  "gloo",
-  "istio",
-  "knative",
-  "kubernetes",
-  "kuma",
-  "linkerd",
-  "nginx",
-  "osm",
-  "skipper",
-  "smi:v1alpha1",
-  "smi:v1alpha2",
-  "smi:v1alpha3",
-  "traefik",
-] as const;
 
 /** The API groups and versions that are read. */
 export const APIS = ["flagger.app/v1beta1", "serin.dev/v1"] as const;

@@ -3,7 +3,7 @@ import type { AlertProvider, CanaryId, MetricTemplate, RouterTraits } from "../.
 import { canaryKey } from "../../src/core/canary.ts";
 import { BUILT_CHOICES, type Capabilities } from "../../src/spec/capabilities.ts";
 import type { Resolved, SpecContext } from "../../src/spec/context.ts";
-import { FLAGGER_PROVIDERS } from "../../src/spec/schema_canary.ts";
+import { FLAGGER_PROVIDERS } from "../../src/core/flagger.ts";
 import { ALERT_TYPES, FLAGGER_METRIC_PROVIDERS, SERIN_METRIC_PROVIDERS } from "../../src/spec/schema_others.ts";
 
 const weightsOnly: RouterTraits = { weights: true, match: false, mirror: "none", affinity: "none" };

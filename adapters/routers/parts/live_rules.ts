@@ -4,8 +4,9 @@
  * that from what an earlier render left, an annotation holds a digest of each part that the last render wrote.
  */
 import { digestOf } from "../../../src/core/digest.ts";
+import { isSame } from "../../../src/core/same.ts";
 import type { Json, JsonObject, KubeObject } from "../../../src/core/kube_object.ts";
-import { type Ownership, sameJson } from "../../derived.ts";
+import type { Ownership } from "../../derived.ts";
 
 export const RENDERED_ANNOTATION = "serin.dev/rendered";
 
@@ -35,8 +36,8 @@ function partDigest(part: Json): string {
 export function addedItems(live: readonly Json[], wanted: readonly Json[], written: Written): readonly Json[] {
   const added: Json[] = [];
   for (const item of live) {
-    const known = written(item) || wanted.some((ours) => sameJson(item, ours));
-    if (!known && !added.some((other) => sameJson(other, item))) added.push(item);
+    const known = written(item) || wanted.some((ours) => isSame(item, ours));
+    if (!known && !added.some((other) => isSame(other, item))) added.push(item);
   }
   return added;
 }

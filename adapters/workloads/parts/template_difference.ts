@@ -2,6 +2,7 @@
  * Finds the first difference between two pod templates: paths to leave out, lists whose items have names, and which
  * field manager wrote what. Values are not shown, since an environment variable may hold a secret.
  */
+import { isSame } from "../../../src/core/same.ts";
 import {
   isJsonObject,
   type Json,
@@ -11,7 +12,6 @@ import {
   objectAt,
   stringAt,
 } from "../../../src/core/kube_object.ts";
-import { sameJson } from "../../derived.ts";
 
 /** A step of a path: a key of a map, or the name (or index) of a list's item. */
 type Step = string;
@@ -29,7 +29,7 @@ export function firstDifference(
   primary: Json | undefined,
   steps: readonly Step[] = [],
 ): Difference | null {
-  if (sameJson(live, primary)) return null;
+  if (isSame(live, primary)) return null;
   if (live === undefined) return found(steps, "only the primary has it");
   if (primary === undefined) return found(steps, "only the live target has it");
   if (isJsonObject(live) && isJsonObject(primary)) return firstOf(live, primary, steps);
