@@ -14,7 +14,7 @@ import { callApi } from "../wire/api_case.ts";
 import type { Processes } from "./processes.ts";
 import { objectsIn } from "../support/rbac.ts";
 import { until } from "../support/until.ts";
-import { agentHost, agentObjects, type InstalledAgent, startAgent } from "./servers/agent.ts";
+import { agentHost, agentObjects, type InstalledAgent, type Replica, startAgent } from "./servers/agent.ts";
 import { type ControlPlane, startControlPlane } from "./servers/control_plane.ts";
 import { type DataPlane, dataPlaneObjects, startDataPlane } from "./servers/data_plane.ts";
 import { type Prometheus, startPrometheus } from "./servers/prometheus.ts";
@@ -29,8 +29,8 @@ export interface World {
   readonly clone: Clone;
   /** The agent that runs, or ran last. */
   readonly agent: InstalledAgent;
-  /** @param settings more lines of its configuration */
-  startAgent(settings?: string): Promise<InstalledAgent>;
+  /** @param settings more lines of its configuration @param replica which of several, if not the first one */
+  startAgent(settings?: string, replica?: Partial<Replica>): Promise<InstalledAgent>;
   /** Waits until the canary's view fulfils a condition; the view is in the error when it does not in time. */
   see(what: string, condition: (view: CanaryDetail) => boolean, timeoutMs?: number): Promise<CanaryDetail>;
   /** The same for a canary of another name. */
@@ -55,6 +55,8 @@ export interface WorldOptions {
   readonly allowedHosts?: readonly string[];
   /** More lines of the agent's configuration, at its first start. */
   readonly settings?: string;
+  /** What runs as the agent unless a start says otherwise. */
+  readonly replica?: Partial<Replica>;
   /** Where it stands; the first one unless told otherwise. A second world logs into a folder of its own. */
   readonly site?: Site;
   /** Its name in the agent's configuration; "e2e" unless told otherwise. */
@@ -103,12 +105,13 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
   if (options.git === undefined) await git.createRepository(REPOSITORY, options.files);
   const clone = await cloneRepository(git.urlOf(REPOSITORY), `${folder}/clone`);
   await options.prepare?.(plane, git);
-  const start = (more = ""): Promise<InstalledAgent> => {
+  const start = (more = "", replica: Partial<Replica> = {}): Promise<InstalledAgent> => {
     const hosts = [git.url, prometheus.url].map((url) => new URL(url).host);
     const allowedHosts = [...hosts, ...options.allowedHosts ?? []];
     const text = `${settings(options, git, prometheus)}${more}`;
     const { cluster = "e2e" } = options;
-    return startAgent({ processes, plane, folder, settings: text, allowedHosts, site, cluster });
+    const given = { ...options.replica, ...replica };
+    return startAgent({ processes, plane, folder, settings: text, allowedHosts, site, cluster, replica: given });
   };
   let agent = await start(options.settings);
   const loads: Load[] = [];
@@ -121,8 +124,8 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     get agent() {
       return agent;
     },
-    async startAgent(more) {
-      agent = await start(more);
+    async startAgent(more, replica) {
+      agent = await start(more, replica);
       return agent;
     },
     see: (what, condition, timeoutMs = 90_000) => see(() => agent, { name: CANARY.name, what, condition, timeoutMs }),

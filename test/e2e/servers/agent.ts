@@ -10,6 +10,7 @@ import { callApi } from "../../wire/api_case.ts";
 import { objectsIn } from "../../support/rbac.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
 import { FIRST_SITE, type Site } from "../site.ts";
+import type { AgentOrders } from "../agent_main.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 export interface AgentOptions {
@@ -24,15 +25,31 @@ export interface AgentOptions {
   readonly cluster?: string;
   /** The first one unless told otherwise. */
   readonly site?: Site;
+  readonly replica?: Partial<Replica>;
+}
+
+/** One of several agents of a cluster, and the program that it runs. */
+export interface Replica {
+  /** Its pod's name, which is its identity: "serin-0" unless told otherwise. */
+  readonly pod: string;
+  readonly port: number;
+  /** The program as it is installed, or the one that a suite can give orders. */
+  readonly entry: "src/main.ts" | "test/e2e/agent_main.ts";
 }
 
 export interface InstalledAgent {
   readonly url: string;
   readonly apiToken: string;
   readonly running: Running;
+  /** What tells its requests from another one's of the same account in the audit log. */
+  readonly credential: string;
+  /** Tells the program that takes orders what is wanted from now on. */
+  order(orders: AgentOrders): Promise<void>;
   canary(namespace: string, name: string): Promise<CanaryDetail | undefined>;
   /** A command as a person gives it. @returns the status of the answer */
   command(namespace: string, name: string, command: string): Promise<number>;
+  /** Says that canaries which left Git at once are meant to be gone. @returns the status of the answer */
+  confirmRemoval(): Promise<number>;
   /** What Prometheus gets. */
   metrics(): Promise<string>;
 }
@@ -44,9 +61,11 @@ const ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Two agents of one run have an account each, though both find it in the same folder. */
 const WITH_ACCOUNT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
 
+const REPLICA: Replica = { pod: "serin-0", port: 8090, entry: "src/main.ts" };
+
 /** "ADDRESS:PORT" where the agent of a site listens. */
-export function agentHost({ loopback }: Site = FIRST_SITE): string {
-  return `${loopback}:8090`;
+export function agentHost({ loopback }: Site = FIRST_SITE, port = REPLICA.port): string {
+  return `${loopback}:${port}`;
 }
 
 /** The agent's namespace, account and rights, as `kubectl apply` would bring them from deploy/. */
@@ -59,11 +78,12 @@ export async function agentObjects(rights: readonly string[]): Promise<readonly 
 /** Starts it, and anew when it was killed: everything it needs is there already then. */
 export async function startAgent(options: AgentOptions): Promise<InstalledAgent> {
   const { processes, plane, folder, cluster = "e2e" } = options;
-  const listen = agentHost(options.site);
+  const replica = { ...REPLICA, ...options.replica };
+  const listen = agentHost(options.site, replica.port);
   const apiToken = crypto.randomUUID();
-  const account = `${folder}/account`;
-  await writeAccount(plane, account);
-  const config = `${folder}/serin.yaml`;
+  const account = `${folder}/${replica.pod}.account`;
+  const credential = await writeAccount(plane, account);
+  const config = `${folder}/${replica.pod}.yaml`;
   await Deno.writeTextFile(
     config,
     `cluster: ${cluster}
@@ -75,22 +95,33 @@ ${options.settings}`,
   const program = await programFolder(folder);
   const { host, port } = plane.address;
   const running = processes.start({
-    name: "serin",
+    name: replica.pod === REPLICA.pod ? "serin" : replica.pod,
     path: "unshare",
     args: [
       ...["--mount", "sh", "-c", WITH_ACCOUNT, "sh", account, ACCOUNT_FOLDER],
-      ...[Deno.execPath(), ...await flags(options), "src/main.ts", "run", `--config=${config}`],
+      ...[Deno.execPath(), ...await flags(options, listen), replica.entry, "run", `--config=${config}`],
     ],
     cwd: program,
-    env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: "serin-0", NO_COLOR: "1" },
+    env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: replica.pod, NO_COLOR: "1" },
   });
   const url = `http://${listen}`;
   await untilUp(running, () => answersOk(`${url}/readyz`));
   const headers = { authorization: `Bearer ${apiToken}` };
+  const post = async (path: string, body: unknown): Promise<number> => {
+    const response = await fetch(`${url}/api/v1/${path}`, {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    await response.body?.cancel();
+    return response.status;
+  };
   return {
     url,
     apiToken,
     running,
+    credential,
+    order: (orders) => Deno.writeTextFile(`${config}.orders.json`, JSON.stringify(orders)),
     async canary(namespace, name) {
       const response = await fetch(`${url}/api/v1/canaries/${namespace}/${name}`, { headers });
       if (response.status !== 200) {
@@ -99,15 +130,9 @@ ${options.settings}`,
       }
       return await response.json();
     },
-    async command(namespace, name, command) {
-      const response = await fetch(`${url}/api/v1/canaries/${namespace}/${name}/${command}`, {
-        method: "POST",
-        headers: { ...headers, "content-type": "application/json" },
-        body: JSON.stringify({ reason: "asked by the suite" }),
-      });
-      await response.body?.cancel();
-      return response.status;
-    },
+    command: (namespace, name, command) =>
+      post(`canaries/${namespace}/${name}/${command}`, { reason: "asked by the suite" }),
+    confirmRemoval: () => post("confirm-removal", {}),
     async metrics() {
       return await (await fetch(`${url}/metrics`)).text();
     },
@@ -123,17 +148,20 @@ async function programFolder(folder: string): Promise<string> {
   const parts = ["src", "adapters", "deno.json", "deno.lock"].map((name) => `${ROOT}${name}`);
   const { success, stderr } = await new Deno.Command("cp", { args: ["-R", ...parts, program] }).output();
   if (!success) throw new Error(`Cannot copy the program: ${new TextDecoder().decode(stderr)}`);
+  const withOrders = "test/e2e/agent_main.ts";
+  await Deno.mkdir(`${program}/test/e2e`, { recursive: true });
+  await Deno.copyFile(`${ROOT}${withOrders}`, `${program}/${withOrders}`);
   return program;
 }
 
 /** The container's arguments up to the program, with this run's places in them. */
-async function flags({ plane, folder, allowedHosts, site }: AgentOptions): Promise<readonly string[]> {
+async function flags({ plane, folder, allowedHosts }: AgentOptions, listen: string): Promise<readonly string[]> {
   const deployment = objectsIn(await Deno.readTextFile(new URL("base/deployment.yaml", DEPLOY)))[0];
   const args = listAt(deployment, "spec", "template", "spec", "containers", 0, "args").map(String);
   const places = [
     ["$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)", `${plane.address.host}:${plane.address.port}`],
     ["$(ALLOWED_HOSTS)", allowedHosts.join(",")],
-    ["0.0.0.0:8080", agentHost(site)],
+    ["0.0.0.0:8080", listen],
     ["/etc/serin", folder],
   ] as const;
   return args.slice(0, args.indexOf("src/main.ts")).map((flag) =>
@@ -141,8 +169,12 @@ async function flags({ plane, folder, allowedHosts, site }: AgentOptions): Promi
   );
 }
 
-/** A bound token, as the kubelet asks for one, and what Kubernetes mounts beside it: /run is this namespace's own. */
-async function writeAccount(plane: ControlPlane, folder: string): Promise<void> {
+/**
+ * A bound token, as the kubelet asks for one, and what Kubernetes mounts beside it: /run is this namespace's own.
+ *
+ * @returns the credential's id as the audit log has it
+ */
+async function writeAccount(plane: ControlPlane, folder: string): Promise<string> {
   const answer = await callApi(plane.admin, {
     method: "POST",
     path: `/api/v1/namespaces/${ACCOUNT.namespace}/serviceaccounts/${ACCOUNT.name}/token`,
@@ -154,4 +186,6 @@ async function writeAccount(plane: ControlPlane, folder: string): Promise<void> 
   await Deno.writeTextFile(`${folder}/token`, token);
   await Deno.writeTextFile(`${folder}/namespace`, ACCOUNT.namespace);
   await Deno.writeTextFile(`${folder}/ca.crt`, await Deno.readTextFile(plane.caFile));
+  const claims: unknown = JSON.parse(atob(token.split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/") ?? ""));
+  return `JTI=${stringAt(claims, "jti") ?? ""}`;
 }

@@ -1,5 +1,6 @@
 /** A real control plane: etcd, kube-apiserver with an audit log, controller-manager and scheduler, and one node. */
 import { machineClock } from "../../../adapters/platform/clock.ts";
+import { stringAt } from "../../../src/core/kube_object.ts";
 import type { KubeEndpoint } from "../../../adapters/platform/kube/config.ts";
 import { type OpenCluster, openCluster } from "../../../adapters/platform/kube.ts";
 import type { ApiServer } from "../../wire/api_case.ts";
@@ -20,6 +21,8 @@ export interface ControlPlane {
   readonly auditLog: string;
   /** Kills the API server, and starts it again after a pause, on the same etcd; resolves when it is ready. */
   restartApiServer(pauseMs: number): Promise<void>;
+  /** Has etcd forget all revisions but the present one. */
+  compact(): Promise<void>;
   /** Closes clients; the processes belong to the run. */
   close(): Promise<void>;
 }
@@ -96,11 +99,28 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       apiserver = startApiServer();
       await ready();
     },
+    compact: () => compact(etcdUrl(site)),
     async close() {
       await cluster.close();
       client.close();
     },
   };
+}
+
+async function compact(etcd: string): Promise<void> {
+  const post = async (path: string, body: unknown): Promise<unknown> => {
+    const response = await fetch(`${etcd}${path}`, { method: "POST", body: JSON.stringify(body) });
+    const answer = await response.json();
+    if (response.status !== 200) throw new Error(`Cannot compact etcd: ${JSON.stringify(answer)}`);
+    return answer;
+  };
+  const key = btoa("/registry/");
+  const revision = stringAt(
+    await post("/v3/kv/range", { key, range_end: btoa("/registry0"), count_only: true }),
+    "header",
+    "revision",
+  );
+  await post("/v3/kv/compaction", { revision, physical: true });
 }
 
 function etcdUrl({ loopback }: Site): string {

@@ -11,7 +11,10 @@ export interface DataPlane {
   readonly gatewayUrl: string;
   /** "ADDRESS:PORT", Envoy's own series at /stats/prometheus. */
   readonly metricsHost: string;
+  /** The Envoy that runs, or ran last. */
   readonly envoy: Running;
+  /** Another one after it was killed; resolves when it has its configuration. */
+  restartEnvoy(): Promise<void>;
 }
 
 export interface DataPlaneOptions {
@@ -101,13 +104,26 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     ],
   });
   if (await making.ended !== 0) throw new Error(`Cannot make Envoy's bootstrap: see ${making.logFile}`);
-  const envoy = processes.start({
-    name: "envoy",
-    path: programs.get("envoy") ?? "envoy",
-    // Two of them on one machine would take each other for the same one, restarted.
-    args: ["-c", bootstrap, ...NODE, "--concurrency", "1", "--disable-hot-restart"],
-  });
-  // Envoy's listener for series is Contour's doing: where it answers, xDS works.
-  await untilUp(envoy, () => answersOk(`http://${address}:8002/stats/prometheus`));
-  return { gatewayUrl: `http://${address}:${ENVOY_PORT}`, metricsHost: `${address}:8002`, envoy };
+  const startEnvoy = async (): Promise<Running> => {
+    const running = processes.start({
+      name: "envoy",
+      path: programs.get("envoy") ?? "envoy",
+      // Two of them on one machine would take each other for the same one, restarted.
+      args: ["-c", bootstrap, ...NODE, "--concurrency", "1", "--disable-hot-restart"],
+    });
+    // Envoy's listener for series is Contour's doing: where it answers, xDS works.
+    await untilUp(running, () => answersOk(`http://${address}:8002/stats/prometheus`));
+    return running;
+  };
+  let envoy = await startEnvoy();
+  return {
+    gatewayUrl: `http://${address}:${ENVOY_PORT}`,
+    metricsHost: `${address}:8002`,
+    get envoy() {
+      return envoy;
+    },
+    async restartEnvoy() {
+      envoy = await startEnvoy();
+    },
+  };
 }
