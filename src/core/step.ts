@@ -14,6 +14,7 @@ import { stepReverting } from "./phases/reverting.ts";
 import { stepRollingBack } from "./phases/rolling_back.ts";
 import { stepStarting } from "./phases/starting.ts";
 import { stepWaiting } from "./phases/waiting.ts";
+import { targetLeaves } from "./traffic.ts";
 import type { Observation } from "./observation.ts";
 import type { State } from "./state.ts";
 import { enter, type RunTurn, stay, type Step, type Turn } from "./turn.ts";
@@ -120,6 +121,10 @@ function guard(turn: RunTurn): Step | null {
   if (run.templateDigest !== null && target.templateDigest !== run.templateDigest) {
     const what = target.exists ? "The live target is no longer what was analysed." : "The target was deleted.";
     return rollBack(turn, "superseded", what);
+  }
+  // An engine without our fence would have deleted it by now.
+  if (targetLeaves(turn) && seen.cluster.leaving?.applied === true) {
+    return rollBack(turn, "cancelled", "The target left Git.");
   }
   if (seen.git.state !== "fresh") return null;
   if (seen.git.presence === "removed") return rollBack(turn, "cancelled", "The Canary was removed from Git.");

@@ -19,11 +19,17 @@ import { NO_WORKLOAD } from "./workload.ts";
 /** Phases in which the candidate may still be turned back. */
 const GUARDED: readonly Phase[] = ["starting", "progressing", "waiting-promotion", "pushing"];
 
+const TARGET = { apiVersion: "apps/v1", kind: "Deployment", namespace: "prod", name: "shop" };
+
 const CASES: readonly (readonly [name: string, seen: SeenOverrides, cause: string])[] = [
   ["a newer candidate", { git: { candidate: NEWER } }, "superseded"],
   ["the tip back at the lock", { git: { candidate: OLD } }, "cancelled"],
   ["the live target edited", { cluster: { target: aWorkload(NEWER, 1) } }, "superseded"],
   ["the live target deleted", { cluster: { target: NO_WORKLOAD } }, "superseded"],
+  ["the target left Git behind our fence", {
+    git: { presence: "broken", canary: null, candidate: null },
+    cluster: { fence: "ours", leaving: { refs: [TARGET], applied: true } },
+  }, "cancelled"],
   ["the Canary removed from Git", { git: { presence: "removed", canary: null, candidate: null } }, "cancelled"],
 ];
 

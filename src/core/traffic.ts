@@ -78,7 +78,13 @@ export function unfenceActions(turn: Turn): readonly Action[] {
   return leaving.applied ? [{ type: "unfence", gone: leaving.refs }] : [];
 }
 
-/** The same for a target that users are on, or may be: nothing is deleted. */
+/** Whether the target itself left Git behind our fence. */
+export function targetLeaves({ canary, seen }: Turn): boolean {
+  const { kind, name } = canary.target;
+  return seen.cluster.leaving?.refs.some((ref) => ref.kind === kind && ref.name === name) ?? false;
+}
+
+/** As `unfenceActions` for a target that users are on, or may be: nothing is deleted. */
 export function unfenceServing(turn: Turn): readonly Action[] {
   return turn.seen.cluster.fence === "ours" ? [{ type: "unfence", gone: [] }] : [];
 }

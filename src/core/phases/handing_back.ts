@@ -4,7 +4,7 @@
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
-import { repairActions, routeActions, steadyRoutes, unfenceActions, unfenceServing } from "../traffic.ts";
+import { repairActions, routeActions, steadyRoutes, targetLeaves, unfenceActions, unfenceServing } from "../traffic.ts";
 import { announce, enter, type RunTurn, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
 
 export function stepHandingBack(turn: Turn): Step {
@@ -31,10 +31,7 @@ export function stepHandingBack(turn: Turn): Step {
  * the primary, and are not handed back to something that is to be deleted. null: it does not leave, or users are on it.
  */
 function leaves(turn: Turn): Step | null {
-  const { canary, seen } = turn;
-  const { leaving, apex } = seen.cluster;
-  const isTarget = leaving?.refs.some(({ kind, name }) => kind === canary.target.kind && name === canary.target.name);
-  if (isTarget !== true || apex === "target") return null;
+  if (!targetLeaves(turn) || turn.seen.cluster.apex === "target") return null;
   const actions = unfenceActions(turn);
   const what = actions.length > 0
     ? "Deletes the target, which left Git while it was fenced."
