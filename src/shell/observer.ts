@@ -7,6 +7,7 @@ import type { Canary, CanaryId } from "../core/canary.ts";
 import type { ClusterIdentity } from "../core/decision.ts";
 import type { ObjectRef } from "../core/kube_object.ts";
 import type { CheckResult, GitFacts, Observation, Question } from "../core/observation.ts";
+import { ALL_TO_PRIMARY } from "../core/routes.ts";
 import type { State } from "../core/state.ts";
 import { BugError, InvalidSpecError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -16,7 +17,7 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
-import { choose, clusterFacts, engineOf, ownersOf, type Refs, refsOf } from "./facts.ts";
+import { choose, clusterFacts, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
 import { lostPolicies, podLabelsOf } from "./policies.ts";
 import { deadlineIsDue, lookAgain } from "./look_again.ts";
 import { preflight } from "./preflight.ts";
@@ -160,6 +161,7 @@ export class Observer {
         workload: chosen.workload,
         candidate: git.candidate,
         engine,
+        renderRoutes: () => chosen.router.render(canary, ALL_TO_PRIMARY, present(cluster, chosen.router.needs(canary))),
         declares: (ref) => this.#declares(key, ref),
         cannotPush: this.branchOf(key)?.cannotPush() ?? null,
         locked: state.lock !== null || git.lock.type === "read",

@@ -6,7 +6,7 @@ import type { Canary } from "../core/canary.ts";
 import { type KubeObject, listAt, numberAt, objectAt, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
 import type { Release } from "../core/release.ts";
-import { BugError } from "../errors.ts";
+import { BugError, ForeignError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
@@ -22,6 +22,8 @@ export interface PreflightInput {
   readonly workload: WorkloadAdapter;
   readonly candidate: Release | null;
   readonly engine: EngineAdapter;
+  /** Renders the routes over the live ones, as the first write will. */
+  readonly renderRoutes: () => unknown;
   /** Whether the canary's own source declares an object. */
   readonly declares: (ref: ObjectRef) => boolean;
   /** Why nothing can be pushed, or null. */
@@ -47,6 +49,8 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
   if (foreign !== null) {
     return `"${refs.primary}" belongs to ${foreign}: stop that first, then annotate it with ${ADOPT_ANNOTATION}: "true" to hand it over.`;
   }
+  const route = foreignRoute(input);
+  if (route !== null) return route;
   if (input.engine.applies) return null;
   return missingKind(cluster, input) ?? replicasByEngine(input) ?? apexByEngine(cluster, input);
 }
@@ -60,6 +64,18 @@ function foreignOwner(object: KubeObject): string | null {
   );
   if (owner !== undefined) return `Flagger's Canary "${stringAt(owner, "name") ?? ""}"`;
   return "someone else (it does not carry our label)";
+}
+
+/** A route that may not be taken over is found by what a write would say, before anything else was written. */
+function foreignRoute({ renderRoutes }: PreflightInput): string | null {
+  try {
+    renderRoutes();
+    return null;
+  } catch (error) {
+    if (error instanceof ForeignError) return `${error.message}. ${error.fix ?? "Remove it"}.`;
+    // What else cannot be rendered is told by the write itself, and keeps nobody from going back.
+    return null;
+  }
 }
 
 /** An engine that syncs the Canary's file fails as a whole while the kind is not installed. */

@@ -84,6 +84,10 @@ function service(name: string) {
   return { apiVersion: "v1", kind: "Service", namespace: "demo", name };
 }
 
+function route(name: string) {
+  return { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", namespace: "demo", name };
+}
+
 /** Objects that the agent made for a canary and that are still there; the apex Service is the users'. */
 function derived(stage: TestStage, name: string): readonly string[] {
   const { store } = stage.sandbox.api;
@@ -101,7 +105,7 @@ function derived(stage: TestStage, name: string): readonly string[] {
 }
 
 Deno.test("preflight refuses to take over what is somebody else's", async (t) => {
-  const apps = ["flagged", "foreign", "plain"].map((name) => ({ name, analysis: steps }));
+  const apps = ["flagged", "foreign", "plain", "routed"].map((name) => ({ name, analysis: steps }));
   const running = (name: string, metadata: Partial<KubeObject["metadata"]>): KubeObject => ({
     apiVersion: "apps/v1",
     kind: "Deployment",
@@ -140,6 +144,13 @@ Deno.test("preflight refuses to take over what is somebody else's", async (t) =>
         }],
       }));
       store.create(running("foreign-primary", {}));
+      store.create(running("routed", {}));
+      store.create({
+        apiVersion: route("routed").apiVersion,
+        kind: route("routed").kind,
+        metadata: { name: "routed", namespace: "demo" },
+        spec: { parentRefs: [{ name: "public" }], rules: [{ backendRefs: [{ name: "routed", port: 80 }] }] },
+      });
     },
   }, async (stage) => {
     const { store } = stage.sandbox.api;
@@ -158,6 +169,14 @@ Deno.test("preflight refuses to take over what is somebody else's", async (t) =>
         undefined,
       );
       deepStrictEqual(store.get(deployment("foreign-primary"))?.metadata.labels, undefined);
+    });
+    await t.step("a route that nobody handed over, before anything else is written", async () => {
+      const view = await stage.of("routed").see("refused", ({ waitsFor }) => waitsFor !== null);
+      match(view.waitsFor ?? "", /HTTPRoute.*belongs to the user.*annotate it with serin\.dev\/adopt: "true"/);
+      strictEqual(store.get(deployment("routed-primary")), undefined);
+      strictEqual(store.get(service("routed-primary")), undefined);
+      store.patch(route("routed"), { metadata: { annotations: { "serin.dev/adopt": "true" } } });
+      await until("it is taken over", () => stage.of("routed").announced().some(({ kind }) => kind === "initialised"));
     });
   });
 });
