@@ -5,6 +5,7 @@
 import type { Clock } from "../ports/clock.ts";
 
 export class KeyQueue {
+  /** By the monotonic clock: one that is set brings no turn forward, and puts none off. */
   readonly #due = new Map<string, number>();
   readonly #running = new Set<string>();
   readonly #turn: (key: string) => Promise<void>;
@@ -23,8 +24,10 @@ export class KeyQueue {
   /** Asks for a turn at a time (epoch ms); an earlier one that is already asked for stays. */
   add(key: string, at: number): void {
     const known = this.#due.get(key);
-    if (known !== undefined && known <= at) return;
-    this.#due.set(key, at);
+    const waitMs = at - this.#clock.now();
+    const due = this.#clock.monotonic() + waitMs;
+    if (known !== undefined && known <= due) return;
+    this.#due.set(key, due);
     this.#changed?.();
   }
 
@@ -60,7 +63,7 @@ export class KeyQueue {
   /** The due key that waits longest, unless enough turns run. */
   #next(): string | null {
     if (this.#running.size >= this.#parallel) return null;
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     let best: string | null = null;
     let bestAt = Number.POSITIVE_INFINITY;
     for (const [key, at] of this.#due) {
@@ -69,9 +72,9 @@ export class KeyQueue {
     return best;
   }
 
-  /** Waits for the next due time or a change, at most a second, so that a clock that was set back is seen. */
+  /** Waits for the next due time or a change, at most a second. */
   async #idle(signal: AbortSignal): Promise<void> {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const waiting = [...this.#due].filter(([key]) => !this.#running.has(key)).map(([, at]) => at);
     const full = this.#running.size >= this.#parallel;
     const delayMs = full ? 1000 : Math.min(1000, Math.max(1, Math.min(...waiting, now + 1000) - now));
