@@ -258,7 +258,7 @@ function rollbackIdle(
     release: lock.release,
     lock: previousLock,
     manifests: previousLock.release,
-    quarantine: { release: lock.release, reason },
+    quarantine: { release: lock.release, reason, digests: lock.digests },
     reason,
   });
   const withdrawn = [...state.withdrawn, lockDigest(lock)].slice(-10);

@@ -53,14 +53,26 @@ export interface Approval {
 /** Where a rollout can be held by a gate. */
 export type Gate = "confirm-rollout" | "confirm-traffic-increase" | "confirm-promotion";
 
+/** A release that is to be quarantined. */
+export interface Quarantine {
+  readonly release: Release;
+  readonly reason: string;
+  /** Digests seen on the pods of its rollout, by image string; absent: no rollout ran just now. */
+  readonly digests?: Readonly<Record<string, string>>;
+}
+
 export interface QuarantineEntry {
   readonly revision: string;
   readonly images: readonly Image[];
   readonly since: number;
   readonly reason: string;
-  /** How often it was reverted; the delay before the next one doubles. */
+  /** Digests seen on the pods of its rollout, by image string; empty where none was seen. */
+  readonly digests: Readonly<Record<string, string>>;
+  /** How often it was reverted, in all. */
   readonly reverts: number;
   readonly lastRevertAt: number;
+  /** Times of the reverts within a day of the last one, newest first: they make the delay, and the bound. */
+  readonly recentReverts: readonly number[];
 }
 
 /** One line of why: a check, a number, a deadline. */
@@ -105,7 +117,7 @@ export interface Decision {
   /** What the user's manifests must declare afterwards; null: they are not touched. */
   readonly manifests: Release | null;
   /** Revision to quarantine, with the reason; null: none. */
-  readonly quarantine: { readonly release: Release; readonly reason: string } | null;
+  readonly quarantine: Quarantine | null;
   /** Revision whose quarantine is lifted; null: none. */
   readonly lift: string | null;
   readonly evidence: readonly Evidence[];

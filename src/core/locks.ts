@@ -1,6 +1,6 @@
 /** Making locks and decisions, and judging a lock that Git holds but this agent did not just write. */
 import { canaryKey } from "./canary.ts";
-import { type Decision, type DecisionKind, type Lock, lockDigest } from "./decision.ts";
+import { type Decision, type DecisionKind, type Lock, lockDigest, type Quarantine } from "./decision.ts";
 import { digestOf } from "./digest.ts";
 import type { ClusterFacts, ComparisonView, FileFacts } from "./observation.ts";
 import { type Release, REVISION_ALGORITHM } from "./release.ts";
@@ -44,7 +44,7 @@ export interface DecisionParts {
   readonly release: Release;
   readonly lock: Lock;
   readonly manifests?: Release | null;
-  readonly quarantine?: { readonly release: Release; readonly reason: string } | null;
+  readonly quarantine?: Quarantine | null;
   readonly lift?: string | null;
   readonly reason: string;
   readonly evidenceOf?: Run | null;

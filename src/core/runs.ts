@@ -82,7 +82,7 @@ export function lastOf({ run, now }: RunTurn, outcome: Outcome, reason: string):
 export function turnedDown(turn: RunTurn, kind: "revert" | "withdrawal", lock: Lock, reason: string): Decision {
   const { run } = turn;
   const { release } = run;
-  const quarantine = { release, reason };
+  const quarantine = { release, reason, digests: run.digests };
   return makeDecision(turn, {
     kind,
     run: run.id,

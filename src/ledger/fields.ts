@@ -50,6 +50,14 @@ export class Fields {
     return ms ?? this.#wrong(key, "a time such as 2026-01-31T12:00:00Z");
   }
 
+  /** A list of times, as epoch milliseconds. */
+  times(key: string): readonly number[] {
+    const value = this.#map[key];
+    const wanted = "a list of times such as 2026-01-31T12:00:00Z";
+    if (!Array.isArray(value)) return this.#wrong(key, wanted);
+    return value.map((text: Json) => (typeof text === "string" ? timeOf(text) : undefined) ?? this.#wrong(key, wanted));
+  }
+
   boolean(key: string): boolean {
     const value = this.#map[key];
     return typeof value === "boolean" ? value : this.#wrong(key, "true or false");

@@ -1,5 +1,6 @@
 /** The status file after a decision: what was decided, the quarantine list and the locks written so far. Pure. */
 import type { ClusterIdentity, Decision, QuarantineEntry, StatusFile } from "../core/decision.ts";
+import { withRevert } from "../core/quarantine.ts";
 
 const HISTORY_MAX = 10;
 /** Revisions kept in quarantine; the one that was reverted longest ago goes first. */
@@ -53,15 +54,17 @@ function nextQuarantine(
   const promoted = decision.kind === "promotion" ? decision.release.revision : null;
   const kept = before.filter(({ revision }) => revision !== decision.lift && revision !== promoted);
   if (decision.quarantine === null) return kept;
-  const { release, reason } = decision.quarantine;
+  const { release, reason, digests } = decision.quarantine;
   const known = kept.find(({ revision }) => revision === release.revision);
   const entry: QuarantineEntry = {
     revision: release.revision,
     images: release.images,
     since: known?.since ?? decision.at,
     reason,
+    digests: { ...known?.digests, ...digests },
     reverts: (known?.reverts ?? 0) + (reverted ? 1 : 0),
     lastRevertAt: reverted ? decision.at : known?.lastRevertAt ?? decision.at,
+    recentReverts: reverted ? withRevert(known?.recentReverts ?? [], decision.at) : known?.recentReverts ?? [],
   };
   const others = kept.filter(({ revision }) => revision !== release.revision);
   const newest = [...others].sort((a, b) => b.lastRevertAt - a.lastRevertAt).slice(0, QUARANTINE_MAX - 1);

@@ -267,10 +267,21 @@ Deno.test("planDecision() restores a lock that is missing, broken or older, and 
   assert.equal(planDecision(decision, aTip("1.1.0", promoted), CLUSTER).type, "done");
 });
 
+Deno.test("planDecision() keeps the digests of a quarantined revision, also when a later revert saw none", () => {
+  const decision = aRevert();
+  const { release } = decision;
+  const seen = { release, reason: "bad", digests: { "shop:1.1.0": "sha256:abc" } };
+  const first = written({ ...decision, quarantine: seen }, aTip("1.1.0")).status;
+  const again = written(aRevert({ id: "run-2/revert" }), aTip("1.1.0", { status: read(first) })).status;
+  assert.deepEqual(again.quarantine[0]?.digests, { "shop:1.1.0": "sha256:abc" });
+});
+
 Deno.test("planDecision() counts reverts of a revision, lifts it, and forgets it once it is promoted", () => {
   const first = written(aRevert(), aTip("1.1.0")).status;
-  const again = written(aRevert({ id: "run-2/revert", at: 5 }), aTip("1.1.0", { status: read(first) })).status;
-  assert.deepEqual(again.quarantine.map(({ reverts, lastRevertAt }) => [reverts, lastRevertAt]), [[2, 5]]);
+  const at = (first.quarantine[0]?.lastRevertAt ?? NaN) + 60_000;
+  const again = written(aRevert({ id: "run-2/revert", at }), aTip("1.1.0", { status: read(first) })).status;
+  assert.deepEqual(again.quarantine.map(({ reverts, lastRevertAt }) => [reverts, lastRevertAt]), [[2, at]]);
+  assert.deepEqual(again.quarantine[0]?.recentReverts, [at, at - 60_000]);
   const lift = aDecision({ id: "run-3/record", kind: "record", lock: before, lift: bad.revision });
   assert.deepEqual(written(lift, aTip("1.1.0", { status: read(again) })).status.quarantine, []);
   assert.deepEqual(written(aDecision(), aTip("1.1.0", { status: read(again) })).status.quarantine, []);

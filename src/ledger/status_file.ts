@@ -13,6 +13,7 @@ import type {
   StatusFile,
 } from "../core/decision.ts";
 import { ledgerFolder } from "../core/names.ts";
+import { nextRevert } from "../core/quarantine.ts";
 import type { Image } from "../core/release.ts";
 import type { FileView } from "../ports/source.ts";
 import { Fields, readFields } from "./fields.ts";
@@ -45,6 +46,7 @@ export function renderStatusFile(status: StatusFile): string {
         JSON.stringify(status.cluster.name)
       }, and why.`,
       "Nothing applies this file. To lift a quarantine, delete its entry under status.quarantine, or run: serin retry.",
+      "A quarantined revision that is pushed again is reverted again, without traffic, from its nextRevertAt on.",
     ],
     body: {
       status: {
@@ -53,10 +55,14 @@ export function renderStatusFile(status: StatusFile): string {
         quarantine: status.quarantine.map((entry) => ({
           revision: entry.revision,
           images: entry.images.map(imageFields),
+          digests: entry.digests,
           since: timeText(entry.since),
           reason: entry.reason,
           reverts: entry.reverts,
           lastRevertAt: timeText(entry.lastRevertAt),
+          recentReverts: entry.recentReverts.map(timeText),
+          // Told, not read: it follows from the others.
+          nextRevertAt: timeText(nextRevert(entry).at),
         })),
         history: status.history.map(({ lock, revision, at }) => ({ lock, revision, at: timeText(at) })),
       },
@@ -147,13 +153,18 @@ function readLast(last: Fields): LastDecision {
 /** A person who quarantines a revision by hand need give no more than its name. */
 function readQuarantine(entry: Fields): QuarantineEntry {
   const since = entry.orNull("since", (fields) => fields.time("since")) ?? 0;
+  const reverts = entry.orNull("reverts", (fields) => fields.number("reverts")) ?? 0;
+  const lastRevertAt = entry.orNull("lastRevertAt", (fields) => fields.time("lastRevertAt")) ?? since;
   return {
     revision: entry.string("revision"),
     images: entry.maps("images").map(readImage),
     since,
     reason: entry.orNull("reason", (fields) => fields.string("reason")) ?? "",
-    reverts: entry.orNull("reverts", (fields) => fields.number("reverts")) ?? 0,
-    lastRevertAt: entry.orNull("lastRevertAt", (fields) => fields.time("lastRevertAt")) ?? since,
+    digests: entry.texts("digests"),
+    reverts,
+    lastRevertAt,
+    recentReverts: entry.orNull("recentReverts", (fields) => fields.times("recentReverts")) ??
+      (reverts > 0 ? [lastRevertAt] : []),
   };
 }
 

@@ -43,7 +43,16 @@ const statuses: fc.Arbitrary<StatusFile> = fc.record({
     ),
   }),
   quarantine: fc.array(
-    fc.record({ revision: text, images, since: time, reason: text, reverts: fc.nat(), lastRevertAt: time }),
+    fc.record({
+      revision: text,
+      images,
+      since: time,
+      reason: text,
+      digests: fc.dictionary(fc.constantFrom("shop:1", "shop:2", "a/b@sha256:0"), text),
+      reverts: fc.nat(),
+      lastRevertAt: time,
+      recentReverts: fc.array(time, { maxLength: 10 }),
+    }),
     { maxLength: 2 },
   ),
   history: fc.array(fc.record({ lock: text, revision: text, at: time }), { maxLength: 10 }),
@@ -70,8 +79,18 @@ Deno.test("parseStatusFile() reads a quarantine that a person emptied, or wrote 
   assert.deepEqual(removed.type === "read" && removed.value.quarantine, []);
   const written = parseStatusFile(rendered.replace(/^ {2}quarantine: .*$/m, "  quarantine:\n    - revision: abc"));
   assert.deepEqual(written.type === "read" && written.value.quarantine, [
-    { revision: "abc", images: [], since: 0, reason: "", reverts: 0, lastRevertAt: 0 },
+    { revision: "abc", images: [], since: 0, reason: "", digests: {}, reverts: 0, lastRevertAt: 0, recentReverts: [] },
   ]);
+});
+
+Deno.test("renderStatusFile() tells people when a quarantined revision may be reverted next, and takes no notice of it", () => {
+  const at = Date.UTC(2026, 0, 31, 12);
+  const entry = { revision: "abc", images: [], since: at, reason: "bad", digests: {}, reverts: 3, lastRevertAt: at };
+  const status = aStatus({ quarantine: [{ ...entry, recentReverts: [at, at - 60_000, at - 180_000] }] });
+  const text = renderStatusFile(status);
+  assert.match(text, /^ +nextRevertAt: "2026-01-31T12:04:00Z"$/m);
+  const parsed = parseStatusFile(text.replace("12:04:00Z", "19:00:00Z"));
+  assert.deepEqual(parsed, { type: "read", value: status });
 });
 
 Deno.test("parseStatusFile() says why a file is broken", () => {

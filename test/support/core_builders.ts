@@ -92,13 +92,16 @@ export function aStatus(lock: Lock, overrides: Partial<StatusFile> = {}): Status
 }
 
 export function aQuarantine(release: Release, overrides: Partial<QuarantineEntry> = {}): QuarantineEntry {
+  const { reverts = 1, lastRevertAt = NOW - MINUTE } = overrides;
   return {
     revision: release.revision,
     images: release.images,
     since: NOW - MINUTE,
     reason: "Failed checks threshold reached 3",
-    reverts: 1,
-    lastRevertAt: NOW - MINUTE,
+    digests: {},
+    reverts,
+    lastRevertAt,
+    recentReverts: Array.from({ length: Math.min(reverts, 10) }, (_, index) => lastRevertAt - index * MINUTE),
     ...overrides,
   };
 }

@@ -5,15 +5,12 @@
 import type { Action } from "../action.ts";
 import { type Lock, lockDigest, type QuarantineEntry } from "../decision.ts";
 import { judgeLock, lockDifference, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
+import { nextRevert } from "../quarantine.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
 import { protectActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
-
-/** Reverts of one quarantined revision in a day before the agent stops and says so. */
-const REVERTS_A_DAY_MAX = 10;
-const DAY_MS = 86_400_000;
 
 export function stepIdle(turn: Turn): Step {
   const { state, seen, canary } = turn;
@@ -116,7 +113,7 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
         release: left,
         lock: judged.lock,
         manifests: judged.lock.release,
-        quarantine: { release: left, reason },
+        quarantine: { release: left, reason, digests: lock.digests },
         reason,
       });
       const withdrawn = [...state.withdrawn, lockDigest(lock)].slice(-10);
@@ -219,22 +216,23 @@ function quarantined(turn: Turn, candidate: Release, entry: QuarantineEntry, res
   const { state, now } = turn;
   const lock = state.lock;
   if (lock === null) return enter(turn, "new");
-  if (entry.reverts >= REVERTS_A_DAY_MAX && now - entry.lastRevertAt < DAY_MS) {
-    const what =
-      `Revision ${candidate.revision} was reverted ${entry.reverts} times and is pushed again: reverting stops for a day. Stop the bot that pushes it, or lift the quarantine with "serin retry".`;
-    return stalled(turn, what, [...resting, wakeAt(entry.lastRevertAt + DAY_MS)]);
-  }
   if (leftAlone(turn, entry)) {
     const what =
       `Revision ${candidate.revision} is quarantined (${entry.reason}), and the manifests that declare it were left alone: revert them by hand, or lift the quarantine with "serin retry".`;
     return stalled(turn, what, resting);
   }
 
-  const delayMs = Math.min(60, 2 ** Math.max(0, entry.reverts - 1)) * 60_000;
-  const due = entry.lastRevertAt + delayMs;
-  if (now < due) {
-    const what = `Revision ${candidate.revision} is quarantined (${entry.reason}): it is reverted again after a delay.`;
-    return waitAndTell(turn, "waiting", what, { severity: "warn", actions: [...resting, wakeAt(due)] });
+  const next = nextRevert(entry);
+  if (now < next.at && next.isSpent) {
+    const what =
+      `Revision ${candidate.revision} was reverted ${entry.recentReverts.length} times within a day (${entry.reverts} in all) and is pushed again: reverting stops for a day. Stop the bot that pushes it, or lift the quarantine with "serin retry".`;
+    return stalled(turn, what, [...resting, wakeAt(next.at)]);
+  }
+  if (now < next.at) {
+    const delay = next.delayMinutes === 1 ? "a minute" : `${next.delayMinutes} minutes`;
+    const what =
+      `Revision ${candidate.revision} is quarantined (${entry.reason}): it is reverted again ${delay} after the last time.`;
+    return waitAndTell(turn, "waiting", what, { severity: "warn", actions: [...resting, wakeAt(next.at)] });
   }
   const reason = `Revision ${candidate.revision} is quarantined: ${entry.reason}`;
   const decision = makeDecision(turn, {

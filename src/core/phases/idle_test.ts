@@ -21,6 +21,7 @@ import {
 } from "../../../test/support/core_builders.ts";
 import { stepped } from "../../../test/support/phase_case.ts";
 import { lockDigest, type QuarantineEntry } from "../decision.ts";
+import { withRevert } from "../quarantine.ts";
 import type { State } from "../state.ts";
 
 const at = (seen: SeenOverrides = {}, state: Partial<State> = {}): Situation => ({
@@ -206,6 +207,12 @@ Deno.test("idle: for another cluster's lock nothing is written, whatever became 
 
 // Quarantine
 
+const DAY = 24 * 60 * MINUTE;
+
+function tenTimesBefore(last: number): readonly number[] {
+  return Array.from({ length: 10 }, (_, index) => last - index * 60 * MINUTE);
+}
+
 function pushedAgain(entry: Partial<QuarantineEntry>, last: "revert" | "promotion" = "promotion"): Situation {
   const quarantine = [aQuarantine(NEW, entry)];
   const status = aStatus(aLock(), { quarantine });
@@ -226,13 +233,20 @@ for (
   });
 }
 
-Deno.test("idle: after ten reverts in a day the agent stops, says so, and looks again when the day is over", () => {
-  const next = stepped(pushedAgain({ reverts: 10, lastRevertAt: NOW - 90 * MINUTE }));
+Deno.test("idle: after ten reverts within a day the agent stops, says so, and looks again when the day is over", () => {
+  const spent = { reverts: 14, lastRevertAt: NOW - 90 * MINUTE, recentReverts: tenTimesBefore(NOW - 90 * MINUTE) };
+  const next = stepped(pushedAgain(spent));
   deepEqual([next.place, next.does, next.says], ["idle", [], ["stalled"]]);
-  match(next.state.stalled ?? "", /reverting stops for a day/);
-  deepEqual(next.wakes, [NOW - 90 * MINUTE + 24 * 60 * MINUTE]);
-  const nextDay = stepped(pushedAgain({ reverts: 10, lastRevertAt: NOW - 24 * 60 * MINUTE }));
+  match(next.state.stalled ?? "", /reverted 10 times within a day \(14 in all\).*reverting stops for a day/);
+  deepEqual(next.wakes, [NOW - 90 * MINUTE + DAY]);
+  const nextDay = stepped(pushedAgain({ ...spent, lastRevertAt: NOW - DAY, recentReverts: tenTimesBefore(NOW - DAY) }));
   deepEqual(nextDay.does, ["submit revert"]);
+});
+
+Deno.test("idle: a revision that is pushed once a night is reverted each night, a minute later, for ever", () => {
+  const lastRevertAt = NOW - MINUTE;
+  const nightly = { reverts: 40, lastRevertAt, recentReverts: withRevert([lastRevertAt - DAY], lastRevertAt) };
+  deepEqual(stepped(pushedAgain(nightly)).does, ["submit revert"]);
 });
 
 Deno.test("idle: where Git's last word on it left the manifests alone, another revert is not written", () => {
