@@ -4,6 +4,7 @@ import { getCookie } from "hono/cookie";
 import type { Agent } from "../ports/agent.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Allowance } from "./allowance.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { RequestProblem, roleMissing, tooManyFailures, unknownToken } from "./problem.ts";
@@ -21,6 +22,8 @@ export interface Shared {
   readonly sessions: Sessions;
   readonly attempts: Attempts;
   readonly deliveries: Deliveries;
+  /** Deliveries of push webhooks, by source. */
+  readonly hookAllowance: Allowance;
   /** The shared secret of a source's webhook; absent: it takes none. */
   readonly webhooks: ReadonlyMap<string, () => string | Promise<string>>;
   readonly secureCookies: "auto" | "always" | "never";

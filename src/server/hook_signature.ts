@@ -1,6 +1,6 @@
 /**
- * Whether a push webhook comes from who knows the secret: GitHub, Gitea, Forgejo, GitLab, Bitbucket, and the Standard
- * Webhooks scheme. The signature is over the bytes as they came, and nothing is parsed before it holds.
+ * Whether a push webhook comes from who knows the secret: GitHub, Gitea, Forgejo, GitLab (token, or signed as Standard
+ * Webhooks are), Bitbucket, and anything that sends an HMAC in X-Signature. The signature is over the bytes as they came, and nothing is parsed before it holds.
  */
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
@@ -32,11 +32,12 @@ export function isSigned(message: HookMessage): boolean {
   const { headers } = message;
   const checks: readonly (() => boolean | null)[] = [
     () => (headers.has("webhook-signature") ? isStandard(message) : null),
-    () => hexHmac(message, headers.get("x-hub-signature-256"), "sha256="),
-    () => hexHmac(message, headers.get("x-forgejo-signature"), ""),
-    () => hexHmac(message, headers.get("x-gitea-signature"), ""),
+    () => hexHmac(message, headers.get("x-hub-signature-256"), ["sha256"]),
+    () => hexHmac(message, headers.get("x-forgejo-signature"), "bare"),
+    () => hexHmac(message, headers.get("x-gitea-signature"), "bare"),
     // Bitbucket's; others send SHA-1 under this name, beside a better one.
-    () => hexHmac(message, headers.get("x-hub-signature"), "sha256="),
+    () => hexHmac(message, headers.get("x-hub-signature"), ["sha256"]),
+    () => hexHmac(message, headers.get("x-signature"), ["sha256", "sha512"]),
     () => {
       const token = headers.get("x-gitlab-token");
       return token === null ? null : isSameSecret(token, message.secret);
@@ -49,13 +50,25 @@ export function isSigned(message: HookMessage): boolean {
   return false;
 }
 
-/** null when the header is absent. */
-function hexHmac({ body, secret }: HookMessage, header: string | null, prefix: string): boolean | null {
+const HEX_DIGITS = { sha256: 64, sha512: 128 } as const;
+type Algorithm = keyof typeof HEX_DIGITS;
+
+/**
+ * null when the header is absent.
+ *
+ * @param algorithms names allowed before "="; `bare`: SHA-256 without a name
+ */
+function hexHmac(
+  { body, secret }: HookMessage,
+  header: string | null,
+  algorithms: readonly Algorithm[] | "bare",
+): boolean | null {
   if (header === null) return null;
-  if (!header.startsWith(prefix)) return false;
-  const given = header.slice(prefix.length);
-  if (!/^[0-9a-f]{64}$/i.test(given)) return false;
-  const right = createHmac("sha256", secret).update(body).digest();
+  const name = algorithms === "bare" ? "sha256" : algorithms.find((known) => header.startsWith(`${known}=`));
+  if (name === undefined) return false;
+  const given = algorithms === "bare" ? header : header.slice(name.length + 1);
+  if (given.length !== HEX_DIGITS[name] || !/^[0-9a-f]+$/i.test(given)) return false;
+  const right = createHmac(name, secret).update(body).digest();
   return timingSafeEqual(right, Buffer.from(given, "hex"));
 }
 
@@ -78,7 +91,10 @@ function standardKey(secret: string): Buffer {
   return secret.startsWith("whsec_") ? Buffer.from(secret.slice(6), "base64") : Buffer.from(secret);
 }
 
-/** Names one delivery, the same when it is sent again; null where the sender gives no name. */
+/**
+ * Names one delivery, the same when it is sent again; null where the sender gives no name. GitLab's X-Gitlab-Event-UUID is
+ * none: events that follow from one another share it.
+ */
 export function deliveryOf(headers: Headers): string | null {
   const names = [
     "webhook-id",
@@ -87,6 +103,7 @@ export function deliveryOf(headers: Headers): string | null {
     "x-gitea-delivery",
     "idempotency-key",
     "x-request-uuid",
+    "x-request-id",
   ];
   for (const name of names) {
     const id = headers.get(name);

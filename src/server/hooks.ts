@@ -15,6 +15,13 @@ async function take(shared: Shared, c: Handled): Promise<Response> {
   const secretOf = shared.webhooks.get(source);
   // Says no more than any other path that is not served.
   if (secretOf === undefined) throw new RequestProblem(404, "Not found", { fix: "Check the address." });
+  const wait = shared.hookAllowance.take(source);
+  if (wait > 0) {
+    throw new RequestProblem(429, "Too many deliveries for this source", {
+      fix: `Wait ${wait} seconds; the source is polled meanwhile.`,
+      headers: { "retry-after": String(wait) },
+    });
+  }
   const body = await readBytes(c.req.raw, BODY_BYTES_MAX);
   const { headers } = c.req.raw;
   const secret = (await secretOf()).trim();
@@ -28,7 +35,12 @@ async function take(shared: Shared, c: Handled): Promise<Response> {
   if (delivery !== null && !shared.deliveries.take(`${source}/${delivery}`)) {
     return c.json({ message: "This delivery was taken already." }, 202);
   }
-  if (headers.get("x-github-event") === "ping") return c.json({ message: "The signature fits." }, 202);
+  if (isPing(headers)) return c.json({ message: "The signature fits." }, 202);
   shared.agent.hint(source);
   return c.json({ message: "The source is looked at soon." }, 202);
+}
+
+/** What a forge sends when a webhook is set up. */
+function isPing(headers: Headers): boolean {
+  return headers.get("x-github-event") === "ping" || headers.get("x-event-key") === "diagnostics:ping";
 }

@@ -33,11 +33,20 @@ function send(
   return server.fetch(new Request(`http://serin.test/hooks/git/${source}`, { method: "POST", headers, body }));
 }
 
-const RIGHT: readonly (readonly [string, () => Promise<Record<string, string>>])[] = [
+type Sign = () => Record<string, string> | Promise<Record<string, string>>;
+
+/** For what is compared with the same library on purpose: algorithms that must, or must not, be taken. */
+function hmacHex(algorithm: string): string {
+  return createHmac(algorithm, HOOK_SECRET).update(BODY).digest("hex");
+}
+
+const RIGHT: readonly (readonly [string, Sign])[] = [
   ["GitHub", async () => ({ "x-hub-signature-256": `sha256=${await hexOf(BODY)}`, "x-hub-signature": "sha1=00" })],
   ["Gitea", async () => ({ "x-gitea-signature": await hexOf(BODY) })],
   ["Forgejo", async () => ({ "x-forgejo-signature": await hexOf(BODY), "x-gitea-signature": await hexOf(BODY) })],
   ["Bitbucket", async () => ({ "x-hub-signature": `sha256=${await hexOf(BODY)}` })],
+  ["X-Signature with SHA-256", async () => ({ "x-signature": `sha256=${await hexOf(BODY)}` })],
+  ["X-Signature with SHA-512", () => ({ "x-signature": `sha512=${hmacHex("sha512")}` })],
   ["GitLab", () => Promise.resolve({ "x-gitlab-token": HOOK_SECRET })],
   ["Standard Webhooks", () => standard()],
   ["Standard Webhooks, four minutes late", () => standard(-240)],
@@ -53,7 +62,7 @@ for (const [forge, headers] of RIGHT) {
   });
 }
 
-const WRONG: readonly (readonly [string, () => Promise<Record<string, string>>])[] = [
+const WRONG: readonly (readonly [string, Sign])[] = [
   ["no signature", () => Promise.resolve({})],
   ["another secret", async () => ({ "x-hub-signature-256": `sha256=${await hexOf(BODY, "other")}` })],
   ["another body", async () => ({ "x-hub-signature-256": `sha256=${await hexOf(`${BODY} `)}` })],
@@ -63,10 +72,10 @@ const WRONG: readonly (readonly [string, () => Promise<Record<string, string>>])
     "x-hub-signature-256": `sha256=${"0".repeat(64)}`,
     "x-gitea-signature": await hexOf(BODY),
   })],
-  [
-    "SHA-1",
-    () => Promise.resolve({ "x-hub-signature": `sha1=${createHmac("sha1", HOOK_SECRET).update(BODY).digest("hex")}` }),
-  ],
+  ["SHA-1", () => ({ "x-hub-signature": `sha1=${hmacHex("sha1")}` })],
+  ["SHA-1 in X-Signature", () => ({ "x-signature": `sha1=${hmacHex("sha1")}` })],
+  ["SHA-256 that says SHA-512", () => ({ "x-signature": `sha512=${hmacHex("sha256")}` })],
+  ["X-Signature without an algorithm", () => ({ "x-signature": hmacHex("sha256") })],
   ["another GitLab token", () => Promise.resolve({ "x-gitlab-token": `${HOOK_SECRET}x` })],
   ["an empty GitLab token", () => Promise.resolve({ "x-gitlab-token": "" })],
   ["a stale timestamp", () => standard(-301)],
@@ -127,11 +136,25 @@ Deno.test("a refused delivery does not use up its id", async () => {
   assert.deepEqual(server.agent.hints, ["main"]);
 });
 
-Deno.test("GitHub's ping is answered and hints at nothing", async () => {
-  const server = testServer();
-  const headers = { "x-hub-signature-256": `sha256=${await hexOf(BODY)}`, "x-github-event": "ping" };
+for (const ping of [{ "x-github-event": "ping" }, { "x-event-key": "diagnostics:ping" }]) {
+  Deno.test(`${Object.keys(ping)[0]}'s ping is answered and hints at nothing`, async () => {
+    const server = testServer();
+    const headers = { "x-hub-signature-256": `sha256=${await hexOf(BODY)}`, ...ping };
+    assert.equal((await send(server, headers)).status, 202);
+    assert.deepEqual(server.agent.hints, []);
+  });
+}
+
+Deno.test("deliveries of one source are bounded: the next is 429 for a while, and other sources do not notice", async () => {
+  const server = testServer({ webhooks: new Map([["main", () => HOOK_SECRET], ["apps", () => HOOK_SECRET]]) });
+  const headers = { "x-gitlab-token": HOOK_SECRET };
+  for (let sent = 0; sent < 120; sent++) assert.equal((await send(server, headers)).status, 202);
+  const refused = await send(server, headers);
+  assert.deepEqual([refused.status, refused.headers.get("retry-after")], [429, "1"]);
+  await refused.body?.cancel();
+  assert.equal((await send(server, headers, { source: "apps" })).status, 202);
+  await server.clock.advance(1_000);
   assert.equal((await send(server, headers)).status, 202);
-  assert.deepEqual(server.agent.hints, []);
 });
 
 Deno.test("an unknown source looks like any path that is not served", async () => {

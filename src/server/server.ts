@@ -8,6 +8,7 @@ import type { Agent } from "../ports/agent.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { addApi } from "./api.ts";
+import { Allowance } from "./allowance.ts";
 import { Attempts } from "./attempts.ts";
 import type { Env, Handled, Shared } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
@@ -54,6 +55,8 @@ export interface Server {
 
 const TIMEOUT_MS = 30_000;
 const NONCE_BYTES = 16;
+/** Push webhooks of one source: far more than any repository sends, little enough to cost nothing. */
+const HOOK_RATE = { atOnce: 120, everyMs: 500 };
 
 export function createServer(options: ServerOptions): Server {
   const { clock } = options;
@@ -64,6 +67,7 @@ export function createServer(options: ServerOptions): Server {
     sessions: new Sessions(clock),
     attempts: new Attempts(clock),
     deliveries: new Deliveries(clock),
+    hookAllowance: new Allowance(clock, HOOK_RATE),
   };
   const app = appOf(shared, options.registry);
   return {
