@@ -1,7 +1,7 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
 import { remember } from "../locks.ts";
 import { refreshActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
-import { announce, enter, stay, type Step, type Turn, waitAndTell } from "../turn.ts";
+import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import type { State } from "../state.ts";
 
 export function stepReverting(turn: Turn): Step {
@@ -19,6 +19,8 @@ export function stepReverting(turn: Turn): Step {
   const about = decision.quarantine?.release.revision ?? null;
   switch (outcome.type) {
     case "committed": {
+      const off = decision.kind === "rollback" ? usersGoOff(turn) : null;
+      if (off !== null) return stay(turn, { waitsFor: off.what }, [...keepUp, wakeAt(off.until)]);
       const told = announce(turn, "decided", `${decision.reason} Git says so in ${outcome.commit.slice(0, 10)}.`, {
         details: { commit: outcome.commit, decision: decision.kind },
         part: decision.id,
@@ -49,6 +51,22 @@ export function stepReverting(turn: Turn): Step {
     case "pending":
       return pending(turn, outcome.reason, keepUp);
   }
+}
+
+/**
+ * A release that users were on is rolled back only when no pod of the primary runs it any more. Bounded, and a newer
+ * candidate does not wait for it; null when nothing is left to wait for.
+ */
+function usersGoOff({ state, seen, canary, now }: Turn): { readonly what: string; readonly until: number } | null {
+  const { primary } = seen.cluster;
+  const { candidate } = seen.git;
+  const revision = state.lock?.release.revision;
+  const until = state.phaseSince + canary.progressDeadlineMs;
+  const isNewer = candidate !== null && candidate.revision !== revision &&
+    candidate.revision !== state.decision?.quarantine?.release.revision;
+  const isOff = primary.revision === revision && primary.observed && primary.old === 0;
+  if (isOff || isNewer || now >= until) return null;
+  return { what: "Waits until no pod of the primary runs what was rolled back.", until };
 }
 
 /** A newer candidate makes a revert that cannot land pointless: it is dropped, the quarantine stays here. */
