@@ -30,38 +30,63 @@ export interface WeightSpan {
   readonly toMs: number;
 }
 
-/**
- * Chi-squared of the answers against the reported weights, over all spans, with one degree of freedom each. Spans at 0
- * and 100 percent have none: a single answer of the wrong version there is an error of its own.
- */
-export function chiSquared(log: readonly LoadEntry[], spans: readonly WeightSpan[], version: string): {
-  readonly value: number;
-  readonly degrees: number;
-  readonly told: readonly string[];
-} {
-  let value = 0;
-  let degrees = 0;
-  const told: string[] = [];
-  for (const { weight, fromMs, toMs } of spans) {
-    const { versions } = served(log, fromMs, toMs);
-    const total = Object.values(versions).reduce((sum, count) => sum + count, 0);
-    if (total === 0) continue;
-    const got = versions[version] ?? 0;
-    told.push(`${weight} %: ${(got * 100 / total).toFixed(1)} % of ${total}`);
-    if (weight <= 0 || weight >= 100) continue;
-    const expected = total * weight / 100;
-    value += (got - expected) ** 2 / expected + (got - expected) ** 2 / (total - expected);
-    degrees++;
-  }
-  return { value, degrees, told };
+/** What users got of one reported weight. Plain JSON: suites leave it for the check over all of them. */
+export interface Share {
+  /** Suite, and canary where it has several. */
+  readonly of: string;
+  readonly weight: number;
+  readonly answers: number;
+  /** Those of the canary. */
+  readonly canary: number;
 }
 
-/** Upper 0.1 percent points of the chi-squared distribution, by degrees of freedom. */
-const LIMITS = [10.83, 13.82, 16.27, 18.47, 20.52, 22.46, 24.32, 26.12, 27.88, 29.59];
+/** Answers of each span, those of one version being the canary's. Spans in which nobody asked are left out. */
+export function sharesOf(
+  of: string,
+  log: readonly LoadEntry[],
+  spans: readonly WeightSpan[],
+  version: string,
+): readonly Share[] {
+  return spans.flatMap(({ weight, fromMs, toMs }) => {
+    const { versions } = served(log, fromMs, toMs);
+    const answers = Object.values(versions).reduce((sum, count) => sum + count, 0);
+    return answers === 0 ? [] : [{ of, weight, answers, canary: versions[version] ?? 0 }];
+  });
+}
 
-/** The value that only one of 1,000 true samples exceeds. */
+/** "10 %: 9.8 % of 300". */
+export function shareTold({ weight, answers, canary }: Share): string {
+  return `${weight} %: ${(canary * 100 / answers).toFixed(1)} % of ${answers}`;
+}
+
+/** Shares with some of both: where all or none was asked for, chance has no part. */
+export function isSplit({ weight }: Share): boolean {
+  return weight > 0 && weight < 100;
+}
+
+/**
+ * Chi-squared of the answers against the reported weights, over all splits together, with one degree of freedom each.
+ * Shares of 0 and 100 percent have none: a single answer of the wrong version there is an error of its own.
+ */
+export function chiSquared(shares: readonly Share[]): { readonly value: number; readonly degrees: number } {
+  const splits = shares.filter(isSplit);
+  const value = splits.reduce((sum, { weight, answers, canary }) => {
+    const expected = answers * weight / 100;
+    return sum + (canary - expected) ** 2 / expected + (canary - expected) ** 2 / (answers - expected);
+  }, 0);
+  return { value, degrees: splits.length };
+}
+
+/** The standard normal distribution's upper 0.1 percent point. */
+const NORMAL = 3.0902;
+
+/**
+ * The value that only one of 1,000 true samples exceeds, by Wilson and Hilferty's approximation: 3 % too large for one
+ * degree of freedom, 0.6 % for ten, 0.1 % for fifty.
+ */
 export function chiSquaredLimit(degrees: number): number {
-  return LIMITS[degrees - 1] ?? degrees + 3.09 * Math.sqrt(2 * degrees) + 6;
+  const spread = 2 / (9 * degrees);
+  return degrees * (1 - spread + NORMAL * Math.sqrt(spread)) ** 3;
 }
 
 /** The longest time between two good answers, as one who waits sees it, milliseconds. */

@@ -9,7 +9,8 @@ import { fleetFiles } from "../fleet.ts";
 import { askedByAgent, beyondIdle, tally } from "../audit.ts";
 import { allowing, grantsTo, rightOf, rightsOf } from "../../support/rbac.ts";
 import { agentObjects } from "../servers/agent.ts";
-import { chiSquared, chiSquaredLimit, served } from "../shares.ts";
+import { SHARES } from "../pooled_shares.ts";
+import { isSplit, served, sharesOf, shareTold } from "../shares.ts";
 import type { Checks, Run, Suite } from "../suite.ts";
 import { watchWeights } from "../weights.ts";
 import { openWorld, RIGHTS, type World } from "../world.ts";
@@ -74,11 +75,11 @@ async function story(world: World, run: Run): Promise<void> {
     ok(costs.length > 0 && costs.every((one) => one.asked.length <= 4), told);
     return told;
   });
-  await checks.check("users got the shares that were reported", () => {
-    const { value, degrees, told } = chiSquared(load.log, spans, "6.0.1");
-    ok(degrees >= 3, `only ${degrees} weights were seen: ${told.join(", ")}`);
-    ok(value <= chiSquaredLimit(degrees), `chi-squared ${value.toFixed(1)} with ${degrees}: ${told.join(", ")}`);
-    return `${told.join(", ")}; chi-squared ${value.toFixed(2)} with ${degrees} degrees of freedom`;
+  await checks.check("three shares at least were measured; the test is over all suites together", () => {
+    const shares = sharesOf("main-job", load.log, spans, "6.0.1");
+    run.leave(SHARES, shares);
+    ok(shares.filter(isSplit).length >= 3, shares.map(shareTold).join(", "));
+    return shares.map(shareTold).join(", ");
   });
   await checks.check("no request was lost, none failed in the promotion", () => {
     const { requests, errors, lost } = served(load.log);
