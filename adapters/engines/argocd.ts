@@ -67,7 +67,7 @@ function applied(commit: string, owners: readonly KubeObject[]): AppliedView {
   if (hasCommit(at(operation, "syncResult"), commit) || hasCommit(at(operation, "operation", "sync"), commit)) {
     if (phase === "Succeeded") return { type: "applied", message: `${name} synced ${commit}` };
     const message = stringAt(operation, "message") ?? "";
-    if (phase === "Failed" || phase === "Error") {
+    if (phase === "Failed" || phase === "Error" || isRetried(operation)) {
       return { type: "failed", message: `${name} could not sync ${commit}: ${message}` };
     }
     return { type: "pending", message: `${name} is syncing ${commit}: ${message}` };
@@ -78,6 +78,11 @@ function applied(commit: string, owners: readonly KubeObject[]): AppliedView {
     return { type: "applied", message: `${name} is in sync with ${commit}` };
   }
   return { type: "pending", message: `${name} is at ${stringAt(sync, "revision") ?? "no revision"} yet` };
+}
+
+/** Automated syncs are tried again, five times unless told otherwise, and count as running until the last has failed. */
+function isRetried(operation: unknown): boolean {
+  return listAt(operation, "syncResult", "resources").some((resource) => stringAt(resource, "status") === "SyncFailed");
 }
 
 /** An application of several sources lists their revisions. */

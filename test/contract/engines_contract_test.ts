@@ -201,6 +201,19 @@ Deno.test("argocd: an Application has applied a commit when its sync succeeded, 
     { name: "synced", object: operation("Succeeded", COMMIT), type: "applied" },
     { name: "running", object: operation("Running", COMMIT), type: "pending" },
     { name: "failed", object: operation("Failed", COMMIT), type: "failed" },
+    {
+      name: "failed, and tried again",
+      object: {
+        status: {
+          operationState: {
+            phase: "Running",
+            retryCount: 1,
+            syncResult: { revision: COMMIT, resources: [{ status: "Synced" }, { status: "SyncFailed" }] },
+          },
+        },
+      },
+      type: "failed",
+    },
     { name: "another", object: operation("Succeeded", "b".repeat(40)), type: "pending" },
     { name: "compared only", object: { status: { sync: { status: "Synced", revision: COMMIT } } }, type: "applied" },
     {
