@@ -114,7 +114,7 @@ async function promoteAll(git: GitServer, dir: string): Promise<Burst> {
   } finally {
     end.abort();
     await running;
-    remote.close();
+    await remote.close();
   }
 }
 

@@ -32,4 +32,4 @@ for await (const _ of Deno.stdin.readable) {
   const line = { ms, commit, problem, told: told.length, canaries: catalogue?.entries.size ?? 0 };
   Deno.stdout.writeSync(encoder.encode(`${JSON.stringify(line)}\n`));
 }
-remote.close();
+await remote.close();

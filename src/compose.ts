@@ -7,6 +7,7 @@ import { gates } from "../adapters/gates/mod.ts";
 import { knownMetricProviders, metrics } from "../adapters/metrics/mod.ts";
 import { planQuery } from "../adapters/metrics/plan.ts";
 import { knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
+import { InstallationTokens } from "../adapters/platform/git/github_app.ts";
 import { openHttp } from "../adapters/platform/http.ts";
 import type { KubeEndpoint } from "../adapters/platform/kube/config.ts";
 import { type Election, startElection } from "../adapters/platform/kube/lease.ts";
@@ -116,7 +117,8 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
   try {
     const telling = platform.telling({ cluster, http, tables });
     const { namespace } = platform.endpoint;
-    const parts = { clock, cluster, telling, namespace, readText: platform.readText };
+    const installations = new InstallationTokens(clock);
+    const parts = { clock, cluster, telling, namespace, readText: platform.readText, installations };
     for (const source of config.sources) remotes.push(openRemote(source, parts));
     const identity = await identify(config, cluster);
     const readOnly = config.mode === "observe";

@@ -1,12 +1,23 @@
 /** Git remotes as the configuration names them: with their credentials, certificates, and telemetry. */
-import { type GitAuth, type GitAuthSource, openGitRemote } from "../adapters/platform/git.ts";
+import {
+  type GitAccess,
+  type GitAccessSource,
+  type OpenGitRemote,
+  openGitRemote,
+  type SignaturePolicy,
+} from "../adapters/platform/git.ts";
+import { GITHUB_API_URL, type Installation, type InstallationTokens } from "../adapters/platform/git/github_app.ts";
 import type { SourceConfig } from "./config/agent_config.ts";
-import { InvalidSpecError } from "./errors.ts";
+import { UnavailableError } from "./errors.ts";
+import { accessOfSecret } from "./git_secret.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Cluster } from "./ports/cluster.ts";
 import type { GitRemote } from "./ports/git.ts";
 import { readSecret } from "./shell/answers.ts";
 import type { Telling } from "./shell/telling.ts";
+
+/** How long reading a Secret with credentials may take. */
+const SECRET_TIMEOUT_MS = 15_000;
 
 export interface RemoteParts {
   readonly clock: Clock;
@@ -15,12 +26,14 @@ export interface RemoteParts {
   /** The agent's own, for Secrets that name none. */
   readonly namespace: string;
   readonly readText: (path: string) => Promise<string>;
+  /** Shared by all sources. */
+  readonly installations: InstallationTokens;
 }
 
 /** A remote that is connected to, with its configuration. */
 export interface OpenedRemote {
   readonly source: SourceConfig;
-  readonly remote: ReturnType<typeof openGitRemote>;
+  readonly remote: OpenGitRemote;
   /** The same, with its fetches and pushes told to telemetry. */
   readonly measured: GitRemote;
   /** Gives the connection back; resolves when nothing is under way. */
@@ -33,12 +46,14 @@ export interface OpenedRemote {
  */
 export function openRemote(source: SourceConfig, parts: RemoteParts): OpenedRemote {
   const { clock } = parts;
+  const { signingKeyFile, verify } = source;
   const remote = openGitRemote({
     url: source.url,
     branch: source.branch,
     clock,
-    auth: authOf(source, parts),
-    ...(source.caFile === null ? {} : { caPem: Deno.readTextFileSync(source.caFile) }),
+    access: accessTo(source, parts),
+    ...(signingKeyFile === null ? {} : { signingKey: () => textOf(parts, source.name, signingKeyFile) }),
+    ...(verify === null ? {} : { signedBy: () => policyOf(source, verify, parts) }),
   });
   const measured = measuredRemote(remote, { name: source.name, clock, telling: parts.telling });
   const closing = new AbortController();
@@ -50,7 +65,7 @@ export function openRemote(source: SourceConfig, parts: RemoteParts): OpenedRemo
     measured,
     async close() {
       closing.abort();
-      remote.close();
+      await remote.close();
       await first;
     },
   };
@@ -92,43 +107,112 @@ function measuredRemote(
   };
 }
 
-/** Credentials are read again for each request, so that a rotated one is used at once. */
-function authOf(source: SourceConfig, parts: Pick<RemoteParts, "cluster" | "namespace" | "readText">): GitAuthSource {
-  const { auth } = source;
-  const { readText } = parts;
+/** Files and Secrets are read again for each request, so that what was rotated is used at once. */
+function accessTo(source: SourceConfig, parts: RemoteParts): GitAccessSource {
+  return async (signal, refused) => {
+    const given = await givenAccess(source, parts, signal);
+    const tls = { ...given.access.tls, ...await tlsOf(source, parts) };
+    const proxy = await proxyOf(source, parts) ?? given.access.proxy;
+    if (given.installation === null) return { ...given.access, tls, proxy };
+    const access = { tls: given.isOwnApi ? tls : undefined, proxy };
+    const auth = await parts.installations.auth(given.installation, { refused, access, signal });
+    return { ...given.access, auth, tls, proxy };
+  };
+}
+
+interface Given {
+  readonly access: GitAccess;
+  readonly installation: Installation | null;
+  /** The API is the Git server's own, and has its certificates. */
+  readonly isOwnApi: boolean;
+}
+
+async function givenAccess(
+  { name, auth }: SourceConfig,
+  parts: RemoteParts,
+  signal: AbortSignal | undefined,
+): Promise<Given> {
+  const read = async (path: string) => (await textOf(parts, name, path)).trim();
+  const of = (access: GitAccess): Given => ({ access, installation: null, isOwnApi: false });
   switch (auth.type) {
     case "none":
-      return () => Promise.resolve(undefined);
+      return of({});
     case "password":
-      return async () => ({
-        type: "basic",
-        username: auth.username,
-        password: (await readText(auth.passwordFile)).trim(),
-      });
+      return of({ auth: { type: "basic", username: auth.username, password: await read(auth.passwordFile) } });
     case "token":
-      return async () => ({
-        type: "basic",
-        username: auth.username,
-        password: (await readText(auth.tokenFile)).trim(),
-      });
+      return of({ auth: { type: "basic", username: auth.username, password: await read(auth.tokenFile) } });
+    case "bearer":
+      return of({ auth: { type: "bearer", token: await read(auth.bearerTokenFile) } });
     case "ssh-key":
-      throw new InvalidSpecError(`Cannot open source "${source.name}": SSH is not supported yet`, {
-        fix: "Use an https:// address with a token",
+      return of({
+        ssh: {
+          privateKey: await read(auth.sshKeyFile),
+          knownHosts: await read(auth.knownHostsFile),
+          ...(auth.username === null ? {} : { username: auth.username }),
+        },
       });
-    case "secret":
-      return async () => {
-        const namespace = auth.namespace ?? parts.namespace;
-        const secret = await readSecret(parts.cluster, { namespace, name: auth.name }, AbortSignal.timeout(15_000));
-        return credentials(secret, auth.username);
-      };
+    case "github-app": {
+      const { appId, installationId, privateKeyFile } = auth;
+      const apiUrl = auth.apiUrl ?? GITHUB_API_URL;
+      const installation = { appId, installationId, privateKeyPem: await read(privateKeyFile), apiUrl };
+      return { access: {}, installation, isOwnApi: apiUrl !== GITHUB_API_URL };
+    }
+    case "secret": {
+      const namespace = auth.namespace ?? parts.namespace;
+      const until = AbortSignal.any([
+        AbortSignal.timeout(SECRET_TIMEOUT_MS),
+        ...(signal === undefined ? [] : [signal]),
+      ]);
+      const secret = await readSecret(parts.cluster, { namespace, name: auth.name }, until);
+      const knownHosts = auth.knownHostsFile === null ? null : await read(auth.knownHostsFile);
+      const found = accessOfSecret(secret, { username: auth.username, knownHosts });
+      return { ...found, isOwnApi: found.installation !== null && found.installation.apiUrl !== GITHUB_API_URL };
+    }
   }
 }
 
-/** A Secret in Flux's or Argo CD's layout. */
-function credentials(secret: Readonly<Record<string, string>>, username: string | null): GitAuth | undefined {
-  const bearer = secret["bearerToken"];
-  if (bearer !== undefined) return { type: "bearer", token: bearer };
-  const password = secret["password"] ?? secret["token"];
-  if (password === undefined) return undefined;
-  return { type: "basic", username: username ?? secret["username"] ?? "git", password };
+async function tlsOf(source: SourceConfig, parts: RemoteParts): Promise<NonNullable<GitAccess["tls"]>> {
+  const { caFile, clientCertFile, clientKeyFile } = source;
+  const read = (path: string) => textOf(parts, source.name, path);
+  return {
+    ...(caFile === null ? {} : { caPem: await read(caFile) }),
+    ...(clientCertFile === null ? {} : { certPem: await read(clientCertFile) }),
+    ...(clientKeyFile === null ? {} : { keyPem: await read(clientKeyFile) }),
+  };
+}
+
+async function proxyOf({ name, proxy }: SourceConfig, parts: RemoteParts): Promise<GitAccess["proxy"]> {
+  if (proxy === null) return undefined;
+  const { url, username, passwordFile } = proxy;
+  return {
+    url,
+    ...(username === null ? {} : { username }),
+    ...(passwordFile === null ? {} : { password: (await textOf(parts, name, passwordFile)).trim() }),
+  };
+}
+
+async function policyOf(
+  { name }: SourceConfig,
+  verify: NonNullable<SourceConfig["verify"]>,
+  parts: RemoteParts,
+): Promise<SignaturePolicy> {
+  const { allowedSignersFile, openpgpKeysFile } = verify;
+  return {
+    ...(allowedSignersFile === null
+      ? {}
+      : { ssh: { name: allowedSignersFile, text: await textOf(parts, name, allowedSignersFile) } }),
+    ...(openpgpKeysFile === null ? {} : { openpgp: await textOf(parts, name, openpgpKeysFile) }),
+  };
+}
+
+/** A file that the configuration names; the error says which. */
+async function textOf({ readText }: RemoteParts, source: string, path: string): Promise<string> {
+  try {
+    return await readText(path);
+  } catch (cause) {
+    throw new UnavailableError(`Cannot use source "${source}": "${path}" cannot be read`, {
+      fix: "Check that the file is there and that the agent may read it; it is tried again.",
+      cause,
+    });
+  }
 }

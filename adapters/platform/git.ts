@@ -1,22 +1,31 @@
 /**
  * The Git port: one branch of one remote, all in memory, without a work tree and without a git binary. A fetch is believed
- * only when every object of the new commit is there; until then the old snapshot stands, whatever the server did.
+ * only when every object of the new commit is there and, where that is asked for, somebody who may has signed it; until
+ * then the old snapshot stands, whatever the server did.
  */
-import { BugError, InvalidSpecError, RejectedError, UnavailableError } from "../../src/errors.ts";
+import { BugError, RejectedError, UnavailableError } from "../../src/errors.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot } from "../../src/ports/git.ts";
+import type { GitAccessSource } from "./git/access.ts";
+import { checkedBranch } from "./git/branch_name.ts";
 import { Connection } from "./git/connection.ts";
-import { type GitAuthSource, parseRemoteUrl } from "./git/git_auth.ts";
 import { History } from "./git/history.ts";
 import { HttpTransport } from "./git/http_transport.ts";
 import { Mutex } from "./git/mutex.ts";
 import { isOid, ObjectStore } from "./git/object_store.ts";
 import { AnswerFault } from "./git/pkt_line.ts";
 import { makeCommits, pushCommits } from "./git/push.ts";
+import { parseRemoteAddress, type RemoteAddress } from "./git/remote_address.ts";
+import { Signing, type SigningKeySource } from "./git/signing.ts";
 import { StoredSnapshot, storedSnapshot } from "./git/snapshot.ts";
+import { SshTransport } from "./git/ssh_transport.ts";
+import type { GitTransport } from "./git/transport.ts";
 import { markReachable, newClosure } from "./git/tree_walk.ts";
+import { type PolicySource, Verification } from "./git/verification.ts";
 
-export type { GitAuth, GitAuthSource } from "./git/git_auth.ts";
+export type { GitAccess, GitAccessSource, GitAuth } from "./git/access.ts";
+export type { SigningKeySource } from "./git/signing.ts";
+export type { PolicySource, SignaturePolicy } from "./git/verification.ts";
 
 const TIMEOUT_MS = 30_000;
 const FETCH_BYTES_MAX = 256 * 1024 * 1024;
@@ -28,19 +37,24 @@ const SNAPSHOTS_PER_SWEEP = 50;
 const DEEPEN_STEPS = [50, 250, 1000] as const;
 
 export interface GitRemoteOptions {
-  /** An http(s) address without credentials. */
+  /** An address of HTTP or SSH, without credentials. */
   readonly url: string;
   /** Short name, "main". */
   readonly branch: string;
-  readonly auth?: GitAuthSource;
-  /** Further certificate authorities, PEM. */
-  readonly caPem?: string;
+  readonly access?: GitAccessSource;
+  /** Signs our commits; left out, they are not signed. */
+  readonly signingKey?: SigningKeySource;
+  /** Who must have signed the tip before it counts; left out, anybody who can push. */
+  readonly signedBy?: PolicySource;
   /** How long the server may be silent; default 30 s. A whole answer may take ten times that. */
   readonly timeoutMs?: number;
   readonly clock: Clock;
   /** Bound on one answer; default 256 MiB. About three times as much is held in memory. */
   readonly fetchBytesMax?: number;
 }
+
+/** The Git port, and giving back what it holds: connections, keys in files, programs. */
+export type OpenGitRemote = GitRemote & { close(): Promise<void> };
 
 /**
  * Opens one branch of a remote; sends nothing yet.
@@ -51,15 +65,17 @@ export interface GitRemoteOptions {
  *
  * @throws {InvalidSpecError} when the url or the branch cannot be used
  */
-export function openGitRemote(options: GitRemoteOptions): GitRemote & { close(): void } {
+export function openGitRemote(options: GitRemoteOptions): OpenGitRemote {
   return new RemoteBranch(options);
 }
 
-class RemoteBranch implements GitRemote {
+class RemoteBranch implements OpenGitRemote {
   readonly url: string;
   readonly branch: string;
-  readonly #transport: HttpTransport;
+  readonly #transport: GitTransport;
   readonly #connection: Connection;
+  readonly #signing: Signing | undefined;
+  readonly #verification: Verification | undefined;
   readonly #history: History;
   readonly #mutex = new Mutex();
   #store = new ObjectStore();
@@ -67,21 +83,15 @@ class RemoteBranch implements GitRemote {
   /** Every snapshot given out, held weakly: what somebody can still read must not be swept. */
   #given: readonly WeakRef<StoredSnapshot>[] = [];
   #snapshotsSinceSweep = 0;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: GitRemoteOptions) {
-    const url = parseRemoteUrl(options.url);
-    this.url = `${url.origin}${url.pathname}`;
+    const { clock, signingKey, signedBy } = options;
+    const address = parseRemoteAddress(options.url);
+    this.url = address.shown;
     this.branch = checkedBranch(options.branch);
     const answerBytesMax = options.fetchBytesMax ?? FETCH_BYTES_MAX;
-    this.#transport = new HttpTransport({
-      url,
-      clock: options.clock,
-      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-      answerBytesMax,
-      ...(options.auth === undefined ? {} : { auth: options.auth }),
-      ...(options.caPem === undefined ? {} : { caPem: options.caPem }),
-    });
+    this.#transport = transportTo(address, options, answerBytesMax);
     this.#connection = new Connection({
       transport: this.#transport,
       url: this.url,
@@ -89,6 +99,8 @@ class RemoteBranch implements GitRemote {
       inflatedBytesMax: answerBytesMax * INFLATED_FACTOR_MAX,
     });
     this.#history = new History(this.#connection);
+    this.#signing = signingKey === undefined ? undefined : new Signing(signingKey, clock);
+    this.#verification = signedBy === undefined ? undefined : new Verification(signedBy, clock);
   }
 
   get tip(): Snapshot | undefined {
@@ -96,29 +108,29 @@ class RemoteBranch implements GitRemote {
   }
 
   fetch(signal?: AbortSignal): Promise<Snapshot> {
-    return this.#exclusive("fetch", () => this.#fetch(signal), signal);
+    return this.#exclusive("fetch", (until) => this.#fetch(until), signal);
   }
 
   at(commit: Oid, signal?: AbortSignal): Promise<Snapshot | undefined> {
-    return this.#exclusive("fetch an older commit of", () => this.#at(commit, signal), signal);
+    return this.#exclusive("fetch an older commit of", (until) => this.#at(commit, until), signal);
   }
 
   log(max: number, signal?: AbortSignal): Promise<readonly CommitInfo[]> {
-    return this.#exclusive("read the history of", async () => {
-      const tip = this.#tip ?? await this.#fetch(signal);
-      const commits = await this.#history.log(tip.commit, max, { local: tip.store, signal });
+    return this.#exclusive("read the history of", async (until) => {
+      const tip = this.#tip ?? await this.#fetch(until);
+      const commits = await this.#history.log(tip.commit, max, { local: tip.store, signal: until });
       return commits.map(({ oid, tree, parents, author, message }) => ({ oid, tree, parents, author, message }));
     }, signal);
   }
 
   push(base: Snapshot, drafts: readonly CommitDraft[], signal?: AbortSignal): Promise<PushResult> {
-    return this.#exclusive("push to", () => this.#push(storedSnapshot(base), drafts, signal), signal);
+    return this.#exclusive("push to", (until) => this.#push(storedSnapshot(base), drafts, until), signal);
   }
 
   cannotPush(signal?: AbortSignal): Promise<string | undefined> {
-    return this.#exclusive("ask for write access to", async () => {
+    return this.#exclusive("ask for write access to", async (until) => {
       try {
-        await this.#connection.askWriteCapabilities(signal);
+        await this.#connection.askWriteCapabilities(until);
         return undefined;
       } catch (cause) {
         if (cause instanceof RejectedError) return cause.message;
@@ -127,10 +139,14 @@ class RemoteBranch implements GitRemote {
     }, signal);
   }
 
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#transport.close();
+  /** Ends what is under way. */
+  async close(): Promise<void> {
+    this.#closing.abort(new BugError(`Cannot use ${this.#connection.label}: the remote is closed`));
+    await this.#mutex.run(async () => {
+      await this.#transport.close();
+      await this.#signing?.close();
+      await this.#verification?.close();
+    });
   }
 
   async #fetch(signal: AbortSignal | undefined): Promise<StoredSnapshot> {
@@ -146,7 +162,26 @@ class RemoteBranch implements GitRemote {
       await this.#download(scratch, oid, signal);
       this.#store = scratch;
     }
+    await this.#refuseUnsigned(this.#store, oid, signal);
     return this.#moveTo(oid);
+  }
+
+  /** What is not signed stays out of sight: until something is pushed that is, the last good tip stands. */
+  async #refuseUnsigned(store: ObjectStore, oid: Oid, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#verification === undefined) return;
+    const commit = store.get(oid);
+    if (commit === undefined) throw new BugError(`Cannot check commit ${oid}: it is no longer in memory`);
+    const own = (await this.#signing?.signer(signal))?.own;
+    const complaint = await this.#verification.complaint(oid, commit, { own, signal });
+    if (complaint === undefined) return;
+    // Nobody holds it, so that many of them cannot fill the memory.
+    this.#sweepSometimes();
+    throw new RejectedError(`Cannot accept commit ${oid.slice(0, 12)} of ${this.#connection.label}: ${complaint}`, {
+      fix:
+        "Push a commit on top that one of the allowed signers has signed, or sign this one and push it again. What was " +
+        "accepted last stays as it is.",
+      data: { reason: "not-signed", commit: oid, url: this.url },
+    });
   }
 
   /** Brings a commit and all that it needs into a store, or changes nothing. */
@@ -189,7 +224,11 @@ class RemoteBranch implements GitRemote {
     drafts: readonly CommitDraft[],
     signal: AbortSignal | undefined,
   ): Promise<PushResult> {
-    const made = await makeCommits(base, drafts);
+    // Our signature vouches for everything below it.
+    if (base.commit !== this.#tip?.commit) await this.#refuseUnsigned(base.store, base.commit, signal);
+    const signer = await this.#signing?.signer(signal);
+    const sign = signer === undefined ? undefined : (bytes: Uint8Array<ArrayBuffer>) => signer.sign(bytes, signal);
+    const made = await makeCommits(base, drafts, sign);
     const mine = made.commits.at(-1);
     if (mine === undefined) return { type: "unchanged" };
     const result = await pushCommits({ connection: this.#connection, history: this.#history, base, signal }, made);
@@ -207,9 +246,13 @@ class RemoteBranch implements GitRemote {
   #give(commit: Oid): StoredSnapshot {
     const snapshot = new StoredSnapshot(this.#store, commit);
     this.#given = [...this.#given, new WeakRef(snapshot)];
+    this.#sweepSometimes();
+    return snapshot;
+  }
+
+  #sweepSometimes(): void {
     this.#snapshotsSinceSweep++;
     if (this.#snapshotsSinceSweep >= SNAPSHOTS_PER_SWEEP) this.#sweep();
-    return snapshot;
   }
 
   #sweep(): void {
@@ -223,11 +266,16 @@ class RemoteBranch implements GitRemote {
   }
 
   /** Runs alone; names the branch in what the wire complains of, and asks the server anew after any trouble. */
-  #exclusive<T>(doing: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  #exclusive<T>(
+    doing: string,
+    work: (until: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const { signal: closing } = this.#closing;
     return this.#mutex.run(async () => {
-      if (this.#isClosed) throw new BugError(`Cannot ${doing} ${this.#connection.label}: the remote is closed`);
+      closing.throwIfAborted();
       try {
-        return await work();
+        return await work(signal === undefined ? closing : AbortSignal.any([signal, closing]));
       } catch (cause) {
         this.#connection.forget();
         if (!(cause instanceof AnswerFault)) throw cause;
@@ -235,6 +283,17 @@ class RemoteBranch implements GitRemote {
       }
     }, signal);
   }
+}
+
+function transportTo(address: RemoteAddress, options: GitRemoteOptions, answerBytesMax: number): GitTransport {
+  const { clock, access } = options;
+  const common = {
+    clock,
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    answerBytesMax,
+    ...(access === undefined ? {} : { access }),
+  };
+  return address.type === "http" ? new HttpTransport({ address, ...common }) : new SshTransport({ address, ...common });
 }
 
 function answerError(doing: string, fault: AnswerFault): UnavailableError {
@@ -245,15 +304,5 @@ function answerError(doing: string, fault: AnswerFault): UnavailableError {
       : "It is tried again; if that goes on, look into the log of the Git server or of the proxy in front of it.",
     data: { fault: fault.kind },
     cause: fault,
-  });
-}
-
-/** @see git-check-ref-format(1) */
-function checkedBranch(branch: string): string {
-  // deno-lint-ignore no-control-regex
-  const isBad = branch === "" || /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|(^|\/)\.|\.lock(\/|$)|^\/|[/.]$/.test(branch);
-  if (!isBad) return branch;
-  throw new InvalidSpecError(`Cannot use Git branch ${JSON.stringify(branch)}: it is no branch name`, {
-    fix: 'Give the short name of a branch, such as "main".',
   });
 }

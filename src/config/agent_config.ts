@@ -55,7 +55,15 @@ export interface SourceConfig {
   readonly pollIntervalMs: number;
   readonly auth: AuthConfig;
   readonly caFile: string | null;
+  /** Both or neither. */
+  readonly clientCertFile: string | null;
+  readonly clientKeyFile: string | null;
+  readonly proxy:
+    | { readonly url: string; readonly username: string | null; readonly passwordFile: string | null }
+    | null;
   readonly signingKeyFile: string | null;
+  /** null: whoever can push is believed. At least one of the files is named. */
+  readonly verify: { readonly allowedSignersFile: string | null; readonly openpgpKeysFile: string | null } | null;
   readonly webhookSecretFile: string | null;
   readonly authorName: string;
   readonly authorEmail: string;
@@ -66,17 +74,27 @@ export type AuthConfig =
   | { readonly type: "none" }
   | { readonly type: "password"; readonly username: string; readonly passwordFile: string }
   | { readonly type: "token"; readonly username: string; readonly tokenFile: string }
+  | { readonly type: "bearer"; readonly bearerTokenFile: string }
+  | {
+    readonly type: "github-app";
+    readonly appId: string;
+    readonly installationId: string;
+    readonly privateKeyFile: string;
+    readonly apiUrl: string | null;
+  }
   | {
     readonly type: "ssh-key";
-    readonly username: string;
+    readonly username: string | null;
     readonly sshKeyFile: string;
-    readonly knownHostsFile: string | null;
+    readonly knownHostsFile: string;
   }
   | {
     readonly type: "secret";
     readonly username: string | null;
     readonly name: string;
     readonly namespace: string | null;
+    /** For Secrets without `known_hosts`. */
+    readonly knownHostsFile: string | null;
   };
 
 /** What a token may be used for: reading, approving gates, everything. */

@@ -1,5 +1,5 @@
 /** What a schema cannot say of the configuration: values that only make sense together. */
-import { type Json, type JsonObject, listAt, stringAt } from "../core/kube_object.ts";
+import { at, type Json, type JsonObject, listAt, stringAt } from "../core/kube_object.ts";
 import type { FieldPath } from "../schema/path.ts";
 import type { Problem } from "../schema/validate.ts";
 
@@ -8,7 +8,7 @@ export function checkConfig(config: JsonObject): readonly Problem[] {
   return [
     ...repeated(config, "sources"),
     ...repeated(config, "tokens"),
-    ...listAt(config, "sources").flatMap(sourceProblems),
+    ...listAt(config, "sources").flatMap((source, index) => sourceProblems(config, source, index)),
     ...shardProblems(config),
     ...portProblems(config),
     ...notBuilt(config),
@@ -27,9 +27,9 @@ function repeated(config: JsonObject, list: "sources" | "tokens"): readonly Prob
   });
 }
 
-function sourceProblems(source: Json, index: number): readonly Problem[] {
+function sourceProblems(config: JsonObject, source: Json, index: number): readonly Problem[] {
   const path: FieldPath = ["sources", index];
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...reachProblems(source, path), ...signatureProblems(config, source, path)];
   const url = stringAt(source, "url") ?? "";
   if ((URL.parse(url)?.password ?? "") !== "") {
     // The URL is not repeated: it holds the password.
@@ -39,14 +39,6 @@ function sourceProblems(source: Json, index: number): readonly Problem[] {
       fix: 'Remove it, and name a file that holds it in "auth.passwordFile"',
     });
   }
-  const isHttp = /^https?:/.test(url);
-  if (isHttp && stringAt(source, "auth", "sshKeyFile") !== undefined) {
-    problems.push({
-      path: [...path, "auth", "sshKeyFile"],
-      reason: "An SSH key is of no use for an HTTP URL",
-      fix: "Use an SSH URL, or a token",
-    });
-  }
   if (stringAt(source, "auth", "passwordFile") !== undefined && stringAt(source, "auth", "username") === undefined) {
     problems.push({
       path: [...path, "auth", "username"],
@@ -54,12 +46,81 @@ function sourceProblems(source: Json, index: number): readonly Problem[] {
       fix: 'Add "username"',
     });
   }
-  for (const [at, folder] of listAt(source, "paths").entries()) {
+  for (const [position, folder] of listAt(source, "paths").entries()) {
     if (typeof folder !== "string" || !folder.split("/").includes("..")) continue;
     problems.push({
-      path: [...path, "paths", at],
+      path: [...path, "paths", position],
       reason: `"${folder}" leaves the repository`,
       fix: 'Remove ".." from it',
+    });
+  }
+  return problems;
+}
+
+/** Ways to log in, and what they are of no use for. */
+const HTTP_ONLY = [
+  ["auth", "passwordFile"],
+  ["auth", "tokenFile"],
+  ["auth", "bearerTokenFile"],
+  ["auth", "githubApp"],
+  ["caFile"],
+  ["clientCertFile"],
+  ["clientKeyFile"],
+  ["proxy"],
+] as const;
+const SSH_ONLY = [["auth", "sshKeyFile"], ["auth", "knownHostsFile"]] as const;
+
+/** What does not fit the kind of the URL, or lacks its other half. */
+function reachProblems(source: Json, path: FieldPath): readonly Problem[] {
+  const url = stringAt(source, "url") ?? "";
+  const isHttp = /^https?:/.test(url);
+  const isSsh = /^ssh:|^[\w.-]+@[\w.-]+:/.test(url);
+  if (!isHttp && !isSsh) return [];
+  const has = (...field: readonly string[]): boolean => at(source, ...field) !== undefined;
+  const say = (field: FieldPath, reason: string, fix: string): Problem => ({ path: [...path, ...field], reason, fix });
+  const useless = (isHttp ? SSH_ONLY : HTTP_ONLY).filter((field) => has(...field)).map((field) =>
+    isHttp
+      ? say(field, "Is of no use for an HTTP URL", "Use an SSH URL, or a token")
+      : say(field, "Is of no use for an SSH URL", "Use an https URL, or remove it")
+  );
+  const problems = [...useless];
+  if (isSsh && !has("auth", "sshKeyFile") && !has("auth", "secretRef")) {
+    problems.push(say(["auth"], "An SSH URL needs a key", 'Add "sshKeyFile" and "knownHostsFile", or "secretRef"'));
+  }
+  if (has("auth", "sshKeyFile") && !has("auth", "knownHostsFile")) {
+    const reason = "Is required with an SSH key, and absent: a server that is not known is never talked to";
+    problems.push(say(["auth", "knownHostsFile"], reason, 'Add "knownHostsFile"'));
+  }
+  for (const [one, other] of [["clientCertFile", "clientKeyFile"], ["clientKeyFile", "clientCertFile"]] as const) {
+    if (has(one) && !has(other)) problems.push(say([other], `Is required with "${one}", and absent`, `Add "${other}"`));
+  }
+  if (/@/.test(URL.parse(stringAt(source, "proxy", "url") ?? "")?.href ?? "")) {
+    const fix = 'Name the user in "username" and a file with the password in "passwordFile"';
+    problems.push(say(["proxy", "url"], "A user or password must not stand in the URL", fix));
+  }
+  if (has("proxy", "passwordFile") && !has("proxy", "username")) {
+    problems.push(say(["proxy", "username"], "Is required with a password, and absent", 'Add "username"'));
+  }
+  return problems;
+}
+
+/** The agent's own commits must pass the check that it makes of others. */
+function signatureProblems(config: JsonObject, source: Json, path: FieldPath): readonly Problem[] {
+  if (at(source, "verify") === undefined) return [];
+  const problems: Problem[] = [];
+  const isNobody = ["allowedSignersFile", "openpgpKeysFile"].every((name) => at(source, "verify", name) === undefined);
+  if (isNobody) {
+    problems.push({
+      path: [...path, "verify"],
+      reason: "Nobody could sign",
+      fix: 'Add "allowedSignersFile" or "openpgpKeysFile"',
+    });
+  }
+  if (at(source, "signingKeyFile") === undefined && stringAt(config, "mode") !== "observe") {
+    problems.push({
+      path: [...path, "signingKeyFile"],
+      reason: 'Is required with "verify", and absent: the agent would not accept its own commits',
+      fix: 'Add "signingKeyFile"',
     });
   }
   return problems;
@@ -74,15 +135,6 @@ function notBuilt(config: JsonObject): readonly Problem[] {
   const refuse = (path: FieldPath, what: string, fix: string): void => {
     problems.push({ path, reason: `${what} is not supported yet`, fix });
   };
-  for (const [index, source] of listAt(config, "sources").entries()) {
-    const url = stringAt(source, "url") ?? "";
-    if (/^(ssh|git|file):|^[\w.-]+@[\w.-]+:/.test(url)) {
-      refuse(["sources", index, "url"], "A URL that is not http or https", "Use an https URL with a token");
-    }
-    if (stringAt(source, "signingKeyFile") !== undefined) {
-      refuse(["sources", index, "signingKeyFile"], "Signing commits", "Remove it");
-    }
-  }
   if (stringAt(config, "shard") !== undefined && shardProblems(config).length === 0) {
     refuse(["shard"], "Sharding", "Remove it");
   }

@@ -4,6 +4,7 @@ import {
   type DurationSchema,
   field,
   httpUrl,
+  intOrString,
   listOf,
   mapOf,
   nonEmptyText,
@@ -36,18 +37,32 @@ function literal(what: string, instead: string) {
   });
 }
 
+const githubApp = object({
+  appId: required(intOrString, "Id of the App, or its client id."),
+  installationId: required(intOrString, "Id of the installation."),
+  privateKeyFile: required(file, "File of the App's private key, PEM."),
+  apiUrl: field(httpUrl, "Where the API is: `https://HOST/api/v3` for an Enterprise Server.", {
+    defaultText: "`https://api.github.com`",
+  }),
+  privateKey: literal("key", "privateKeyFile"),
+});
+
+const WAYS_IN = ["passwordFile", "tokenFile", "bearerTokenFile", "githubApp", "sshKeyFile", "secretRef"] as const;
+
 const auth = object({
-  username: field(nonEmptyText, "User to log in as.", { defaultText: "`git`" }),
+  username: field(nonEmptyText, "User to log in as; with SSH, where the URL does not say.", { defaultText: "`git`" }),
   passwordFile: field(file, "File that holds the password."),
   tokenFile: field(file, "File that holds a token, sent as password."),
-  sshKeyFile: field(file, "File that holds an SSH private key."),
-  knownHostsFile: field(file, "File of SSH host keys that are trusted."),
+  bearerTokenFile: field(file, "File that holds a token, sent as `Authorization: Bearer`."),
+  githubApp: field(githubApp, "Installation of a GitHub App; its tokens are made and replaced by the agent."),
+  sshKeyFile: field(file, "File that holds an SSH private key, without passphrase."),
+  knownHostsFile: field(file, "File of SSH host keys that are trusted; no other server is talked to."),
   secretRef: field(
     object({
       name: required(dnsName, "Name of the Secret."),
       namespace: field(dnsLabel, "Namespace of the Secret.", { defaultText: "the agent's" }),
     }),
-    "Secret in the cluster, with keys as Flux has them: `username`, `password`, `identity`, `known_hosts`.",
+    "Secret in the cluster, in Flux's or Argo CD's layout; docs/security.md lists the keys.",
   ),
   password: literal("password", "passwordFile"),
   token: literal("token", "tokenFile"),
@@ -55,18 +70,33 @@ const auth = object({
 }, {
   rules: [{
     type: "at-most-one",
-    fields: ["passwordFile", "tokenFile", "sshKeyFile", "secretRef"],
-    fix: 'Give at most one of "passwordFile", "tokenFile", "sshKeyFile" and "secretRef"',
+    fields: WAYS_IN,
+    fix: `Give at most one of ${WAYS_IN.map((name) => `"${name}"`).join(", ")}`,
   }],
+});
+
+const proxy = object({
+  url: required(sensitive(pattern("^(https?|socks5)://.+$", "the URL of a proxy")), "Where the proxy is."),
+  username: field(nonEmptyText, "User at the proxy."),
+  passwordFile: field(file, "File that holds the password at the proxy."),
+  password: literal("password", "passwordFile"),
+});
+
+const verify = object({
+  allowedSignersFile: field(file, "File of SSH keys that may sign, as `ssh-keygen` and Git read it."),
+  openpgpKeysFile: field(file, "File of armoured OpenPGP public keys that may sign; needs the `gpg` program."),
 });
 
 const source = object({
   name: required(dnsLabel, "Name of the source, in logs and in the path of its webhook."),
   url: required(
     sensitive(
-      pattern("^(https?|ssh|git|file)://.+$|^[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:.+$", "the URL of a Git repository"),
+      pattern(
+        "^(https?|ssh)://.+$|^[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:.+$",
+        "the URL of a Git repository over http, https or ssh",
+      ),
     ),
-    "Where the repository is.",
+    "Where the repository is: `https://…`, `ssh://…` or `git@host:path`; SSH needs the `ssh` program.",
   ),
   branch: field(pattern("^[^\\s~^:?*\\\\[]+$", "the name of a branch"), "Branch that says what should run.", {
     default: "main",
@@ -74,8 +104,17 @@ const source = object({
   paths: field(listOf(nonEmptyText), "Folders that are read.", { default: [], defaultText: "all" }),
   pollInterval: field(wait, "Time between two looks.", { default: "30s" }),
   auth: field(auth, "How to log in."),
-  caFile: field(file, "File of certificate authorities for this server."),
-  signingKeyFile: field(file, "File of the key that commits are signed with (SSH or OpenPGP)."),
+  caFile: field(file, "File of certificate authorities for this server, beside the usual ones."),
+  clientCertFile: field(file, "File of a certificate that is shown to the server."),
+  clientKeyFile: field(file, "File of the key of that certificate."),
+  proxy: field(proxy, "Proxy on the way to this server."),
+  signingKeyFile: field(
+    file,
+    "File of the key that commits are signed with: SSH (ed25519), or armoured OpenPGP, which needs `gpg`; no passphrase.",
+  ),
+  verify: field(verify, "Who must have signed the tip of the branch before the agent acts on it.", {
+    defaultText: "whoever can push",
+  }),
   webhookSecretFile: field(file, "File of the secret that push webhooks are signed with."),
   authorName: field(nonEmptyText, "Name in the agent's commits.", { default: "Serin" }),
   authorEmail: field(pattern("^[^@\\s<>]+@[^@\\s<>]+$", "an e-mail address"), "Address in the agent's commits.", {

@@ -53,7 +53,11 @@ Deno.test("loadConfig() fills in every default", () => {
       pollIntervalMs: 30_000,
       auth: { type: "password", username: "bot", passwordFile: "/etc/serin/password" },
       caFile: null,
+      clientCertFile: null,
+      clientKeyFile: null,
+      proxy: null,
       signingKeyFile: null,
+      verify: null,
       webhookSecretFile: null,
       authorName: "Serin",
       authorEmail: "serin@localhost",
@@ -98,7 +102,13 @@ Deno.test("loadConfig() prefers a flag to a variable, a variable to the file, th
     ["apps", "env", 10_000],
     ["second", "main", 30_000],
   ]);
-  assert.deepEqual(config?.sources[1]?.auth, { type: "secret", username: null, name: "deploy-key", namespace: null });
+  assert.deepEqual(config?.sources[1]?.auth, {
+    type: "secret",
+    username: null,
+    name: "deploy-key",
+    namespace: null,
+    knownHostsFile: null,
+  });
   assert.deepEqual(config?.kubernetes.namespaces, ["shop", "test"]);
   assert.deepEqual(config?.publicRead, true);
 });
@@ -217,8 +227,7 @@ Deno.test("loadConfig() refuses what is understood but not built, by name", () =
     'shard: "0/2"',
     "sources:",
     "  - name: a",
-    "    url: git@git.example:fleet.git",
-    "    signingKeyFile: /etc/serin/key",
+    "    url: https://git.example/fleet.git",
     "alerts: { type: discord, urlFile: /etc/serin/url }",
   ].join("\n");
   const { config, complaints } = load({ text });
@@ -226,5 +235,65 @@ Deno.test("loadConfig() refuses what is understood but not built, by name", () =
   const refused = complaints.filter(({ message }) => message.endsWith("is not supported yet")).map(({ field, line }) =>
     `${line} ${field}`
   );
-  assert.deepEqual(refused.sort(), ["2 shard", "5 sources[0].url", "6 sources[0].signingKeyFile", "7 alerts.type"]);
+  assert.deepEqual(refused.sort(), ["2 shard", "6 alerts.type"]);
+});
+
+Deno.test("loadConfig() reads ways to log in, certificates, proxies and keys", () => {
+  const source = (more: string) => {
+    const { config, complaints } = load({ text: `cluster: demo\nsources:\n  - {name: a, ${more}}\n` });
+    assert.deepEqual(complaints, [], more);
+    return config?.sources[0];
+  };
+  const https = "url: https://git.example/fleet.git";
+  const key = "sshKeyFile: /k/identity, knownHostsFile: /k/known_hosts";
+  assert.deepEqual(source(`url: git@git.example:fleet.git, auth: {${key}}`)?.auth, {
+    type: "ssh-key",
+    username: null,
+    sshKeyFile: "/k/identity",
+    knownHostsFile: "/k/known_hosts",
+  });
+  assert.equal(source("url: 'ssh://git.example/fleet.git', auth: {secretRef: {name: s}}")?.auth.type, "secret");
+  assert.deepEqual(source(`${https}, auth: {bearerTokenFile: /t}`)?.auth, { type: "bearer", bearerTokenFile: "/t" });
+  const app = "appId: 17, installationId: '4711', privateKeyFile: /k/app.pem";
+  assert.deepEqual(source(`${https}, auth: {githubApp: {${app}}}`)?.auth, {
+    type: "github-app",
+    appId: "17",
+    installationId: "4711",
+    privateKeyFile: "/k/app.pem",
+    apiUrl: null,
+  });
+  const more = source(
+    `${https}, caFile: /ca, clientCertFile: /c, clientKeyFile: /k, ` +
+      "proxy: {url: 'http://proxy:3128', username: u, passwordFile: /p}, signingKeyFile: /s, verify: {openpgpKeysFile: /o}",
+  );
+  assert.deepEqual([more?.caFile, more?.clientCertFile, more?.clientKeyFile], ["/ca", "/c", "/k"]);
+  assert.deepEqual(more?.proxy, { url: "http://proxy:3128", username: "u", passwordFile: "/p" });
+  assert.deepEqual(more?.verify, { allowedSignersFile: null, openpgpKeysFile: "/o" });
+});
+
+Deno.test("loadConfig() refuses ways to log in that cannot work, and a check that the agent itself would not pass", () => {
+  const fields = (more: string) =>
+    load({ text: `cluster: demo\nsources:\n  - {name: a, ${more}}\n` }).complaints.map(({ field }) => field).sort();
+  const https = "url: https://git.example/fleet.git";
+  const ssh = "url: git@git.example:fleet.git";
+  const key = "sshKeyFile: /k, knownHostsFile: /h";
+  const rows: readonly (readonly [more: string, ...fields: readonly string[]])[] = [
+    ["url: git://git.example/x.git", "sources[0].url"],
+    ["url: file:///srv/x.git", "sources[0].url"],
+    [ssh, "sources[0].auth"],
+    [`${ssh}, auth: {tokenFile: /t}`, "sources[0].auth", "sources[0].auth.tokenFile"],
+    [`${ssh}, auth: {sshKeyFile: /k}`, "sources[0].auth.knownHostsFile"],
+    [`${ssh}, auth: {${key}}, caFile: /c`, "sources[0].caFile"],
+    [`${ssh}, auth: {${key}}, proxy: {url: "http://p:1"}`, "sources[0].proxy"],
+    [`${https}, auth: {${key}}`, "sources[0].auth.knownHostsFile", "sources[0].auth.sshKeyFile"],
+    [`${https}, clientCertFile: /c`, "sources[0].clientKeyFile"],
+    [`${https}, clientKeyFile: /c`, "sources[0].clientCertFile"],
+    [`${https}, proxy: {url: "http://u:p@p:1"}`, "sources[0].proxy.url"],
+    [`${https}, proxy: {url: "http://p:1", passwordFile: /p}`, "sources[0].proxy.username"],
+    [`${https}, verify: {}`, "sources[0].signingKeyFile", "sources[0].verify"],
+    [`${https}, verify: {allowedSignersFile: /a}`, "sources[0].signingKeyFile"],
+  ];
+  for (const [more, ...wanted] of rows) assert.deepEqual(fields(more), wanted, more);
+  const observing = `cluster: demo\nmode: observe\nsources: [{name: a, ${https}, verify: {allowedSignersFile: /a}}]\n`;
+  assert.deepEqual(load({ text: observing }).complaints, []);
 });

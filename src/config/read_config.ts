@@ -61,10 +61,32 @@ function readSource(source: Json): SourceConfig {
     pollIntervalMs: parseDuration(text("pollInterval")) ?? 0,
     auth: readAuth(objectAt(source, "auth")),
     caFile: stringAt(source, "caFile") ?? null,
+    clientCertFile: stringAt(source, "clientCertFile") ?? null,
+    clientKeyFile: stringAt(source, "clientKeyFile") ?? null,
+    proxy: readProxy(source),
     signingKeyFile: stringAt(source, "signingKeyFile") ?? null,
+    verify: readVerify(source),
     webhookSecretFile: stringAt(source, "webhookSecretFile") ?? null,
     authorName: text("authorName"),
     authorEmail: text("authorEmail"),
+  };
+}
+
+function readProxy(source: Json): SourceConfig["proxy"] {
+  const url = stringAt(source, "proxy", "url");
+  if (url === undefined) return null;
+  return {
+    url,
+    username: stringAt(source, "proxy", "username") ?? null,
+    passwordFile: stringAt(source, "proxy", "passwordFile") ?? null,
+  };
+}
+
+function readVerify(source: Json): SourceConfig["verify"] {
+  if (at(source, "verify") === undefined) return null;
+  return {
+    allowedSignersFile: stringAt(source, "verify", "allowedSignersFile") ?? null,
+    openpgpKeysFile: stringAt(source, "verify", "openpgpKeysFile") ?? null,
   };
 }
 
@@ -79,10 +101,22 @@ function readAuth(auth: JsonObject): AuthConfig {
   if (passwordFile !== undefined) return { type: "password", username: username ?? "git", passwordFile };
   const tokenFile = stringAt(auth, "tokenFile");
   if (tokenFile !== undefined) return { type: "token", username: username ?? "git", tokenFile };
+  const bearerTokenFile = stringAt(auth, "bearerTokenFile");
+  if (bearerTokenFile !== undefined) return { type: "bearer", bearerTokenFile };
+  const privateKeyFile = stringAt(auth, "githubApp", "privateKeyFile");
+  if (privateKeyFile !== undefined) {
+    return {
+      type: "github-app",
+      appId: numberText(auth, "githubApp", "appId"),
+      installationId: numberText(auth, "githubApp", "installationId"),
+      privateKeyFile,
+      apiUrl: stringAt(auth, "githubApp", "apiUrl") ?? null,
+    };
+  }
   const sshKeyFile = stringAt(auth, "sshKeyFile");
+  const knownHostsFile = stringAt(auth, "knownHostsFile") ?? null;
   if (sshKeyFile !== undefined) {
-    const knownHostsFile = stringAt(auth, "knownHostsFile") ?? null;
-    return { type: "ssh-key", username: username ?? "git", sshKeyFile, knownHostsFile };
+    return { type: "ssh-key", username: username ?? null, sshKeyFile, knownHostsFile: knownHostsFile ?? "" };
   }
   const name = stringAt(auth, "secretRef", "name");
   if (name === undefined) return { type: "none" };
@@ -91,7 +125,13 @@ function readAuth(auth: JsonObject): AuthConfig {
     username: username ?? null,
     name,
     namespace: stringAt(auth, "secretRef", "namespace") ?? null,
+    knownHostsFile,
   };
+}
+
+function numberText(auth: JsonObject, ...path: readonly string[]): string {
+  const value = at(auth, ...path);
+  return typeof value === "number" || typeof value === "string" ? String(value) : "";
 }
 
 function readToken(token: Json): TokenConfig {

@@ -1,18 +1,15 @@
 /** A repository with some manifests, served over HTTP, and our client on it: what every Git wire test starts from. */
-import { type GitRemoteOptions, openGitRemote } from "../../adapters/platform/git.ts";
+import { type GitRemoteOptions, type OpenGitRemote, openGitRemote } from "../../adapters/platform/git.ts";
 import { machineClock } from "../../adapters/platform/clock.ts";
-import type { GitRemote } from "../../src/ports/git.ts";
 import { GitHttpServer, type GitHttpServerOptions } from "./git_http_server.ts";
 import { BareRepository, type FileContents } from "./git_repository.ts";
-
-export type OpenRemote = GitRemote & { close(): void };
 
 export interface GitFixture {
   readonly repository: BareRepository;
   readonly server: GitHttpServer;
-  readonly remote: OpenRemote;
+  readonly remote: OpenGitRemote;
   /** Another client, closed at the end too. */
-  open(options?: Partial<GitRemoteOptions>): OpenRemote;
+  open(options?: Partial<GitRemoteOptions>): OpenGitRemote;
   /** A path in the fixture's folder that does not exist yet. */
   readonly scratch: string;
 }
@@ -43,7 +40,7 @@ function manifest(index: number): string {
 /** Runs a test with a fixture and clears up after it. */
 export async function withGit(options: GitFixtureOptions, test: (fixture: GitFixture) => Promise<void>): Promise<void> {
   const root = await Deno.makeTempDir({ prefix: "serin-git-" });
-  const opened: OpenRemote[] = [];
+  const opened: OpenGitRemote[] = [];
   const server = new GitHttpServer({ root, ...options.server });
   try {
     const repository = await BareRepository.create(`${root}/fleet.git`, options.init);
@@ -61,7 +58,7 @@ export async function withGit(options: GitFixtureOptions, test: (fixture: GitFix
     };
     await test({ repository, server, remote: open(), open, scratch: `${root}/scratch` });
   } finally {
-    for (const remote of opened) remote.close();
+    for (const remote of opened) await remote.close();
     await server.close();
     await Deno.remove(root, { recursive: true });
   }

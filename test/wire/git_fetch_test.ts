@@ -126,13 +126,57 @@ Deno.test("an empty repository and one that does not exist are told apart", asyn
   });
 });
 
-Deno.test("SHA-256 repositories and servers without protocol v2 are refused with a reason", async () => {
-  await withGit({ init: ["--object-format=sha256"] }, async ({ remote }) => {
-    await assert.rejects(remote.fetch(), { name: "RejectedError", message: /object format is "sha256"/ });
-    assert.match(await remote.cannotPush() ?? "", /sha256/);
+Deno.test("SHA-256 repositories are refused with a reason, whatever protocol the server speaks", async () => {
+  for (const protocolV2 of [true, false]) {
+    await withGit({ init: ["--object-format=sha256"], server: { protocolV2 } }, async ({ remote }) => {
+      await assert.rejects(remote.fetch(), { name: "RejectedError", message: /object format is "sha256"/ });
+      assert.match(await remote.cannotPush() ?? "", /sha256/);
+    });
+  }
+});
+
+Deno.test("submodules and links are no files, are never fetched, and stay as they are beside our commits", async () => {
+  await withGit({}, async ({ repository, remote }) => {
+    const elsewhere = "5".repeat(40);
+    const link = (await repository.git("rev-parse", `main:${PATH}`)).trim();
+    const index = { env: { GIT_INDEX_FILE: `${repository.folder}/odd-index` } };
+    await runGit(repository.folder, ["read-tree", "main"], index);
+    const lines = `160000 ${elsewhere}\tvendor/charts\n120000 ${link}\tapps/link.yaml\n`;
+    await runGit(repository.folder, ["update-index", "--add", "--index-info"], { ...index, stdin: lines });
+    const tree = new TextDecoder().decode(await runGit(repository.folder, ["write-tree"], index)).trim();
+    const parents = [await repository.git("rev-parse", "main")];
+    await repository.commitTree(tree, { branch: "main", parents, message: "Add a submodule" });
+    const base = await remote.fetch();
+    assert.equal((await base.files()).length, 40);
+    assert.deepEqual([await base.read("vendor/charts"), await base.read("apps/link.yaml")], [undefined, undefined]);
+    const edits = [{ path: "vendor/note.yaml", content: new TextEncoder().encode("a: 1\n") }];
+    const author = { name: "Serin", email: "serin@example.com" };
+    assert.equal((await remote.push(base, [{ message: "Note", author, timeMs: 0, edits }])).type, "pushed");
+    assert.equal(
+      await repository.git("ls-tree", "main", "vendor/charts", "apps/link.yaml"),
+      `120000 blob ${link}\tapps/link.yaml\n160000 commit ${elsewhere}\tvendor/charts`,
+    );
+    await repository.git("fsck", "--strict", "--full", "--no-dangling", "--no-progress");
   });
-  await withGit({ server: { protocolV2: false } }, async ({ remote }) => {
-    await assert.rejects(remote.fetch(), { name: "RejectedError", message: /does not speak protocol v2/ });
+});
+
+Deno.test("another default branch changes nothing, and a branch that comes back is followed again", async () => {
+  await withGit({}, async ({ repository, remote }) => {
+    const before = await remote.fetch();
+    await repository.commit({ "other.yaml": "a: 1\n" }, { branch: "trunk", parents: [] });
+    await repository.git("symbolic-ref", "HEAD", "refs/heads/trunk");
+    assert.equal(await remote.fetch(), before);
+    await repository.git("update-ref", "-d", "refs/heads/main");
+    await assert.rejects(
+      remote.fetch(),
+      (error) => error instanceof RejectedError && error.data["reason"] === "no-branch",
+    );
+    assert.equal(remote.tip, before);
+    const again = await repository.commit({ "new.yaml": "a: 2\n" }, { parents: [] });
+    const after = await remote.fetch();
+    assert.equal(after.commit, again);
+    assert.deepEqual((await after.files()).map((file) => file.path), ["new.yaml"]);
+    assert.equal(await textOf(before, PATH), MANIFESTS[PATH]);
   });
 });
 

@@ -15,6 +15,7 @@ import {
 } from "./receive_pack.ts";
 import type { GitTransport } from "./transport.ts";
 import { fetchPack, type FetchRequest, listRefs, parseReadAdvertisement, type ReadTarget } from "./upload_pack.ts";
+import { fetchOldPack, type OldAdvertisement, parseOldAdvertisement } from "./upload_pack_v0.ts";
 
 /** How many of the branches that do exist an error names. */
 const BRANCHES_SHOWN_MAX = 10;
@@ -35,9 +36,14 @@ export interface FetchedObjects {
   readonly isShallow: boolean;
 }
 
+/** How a server is read: by commands of protocol v2, or in the older way, with its refs as they just were. */
+type Reader =
+  | { readonly type: "v2"; readonly target: ReadTarget }
+  | { readonly type: "v0"; readonly advertised: OldAdvertisement };
+
 export class Connection {
   readonly #options: ConnectionOptions;
-  #target: ReadTarget | undefined;
+  #reader: Reader | undefined;
   #write: WriteCapabilities | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -56,26 +62,22 @@ export class Connection {
 
   /** Asks the server anew what it can do at the next request: it may have been replaced, or have moved. */
   forget(): void {
-    this.#target = undefined;
+    this.#reader = undefined;
     this.#write = undefined;
   }
 
-  /** What the server can do for readers. */
-  async target(signal?: AbortSignal): Promise<ReadTarget> {
-    if (this.#target !== undefined) return this.#target;
+  /** What the server can do for readers; a request. */
+  async #askReader(signal: AbortSignal | undefined): Promise<Reader> {
     const { transport } = this.#options;
-    const answer = parseReadAdvertisement(await transport.advertise("git-upload-pack", signal));
-    const objectFormat = answer.type === "v2" ? answer.capabilities.objectFormat : answer.objectFormat;
-    this.#refuseObjectFormat(objectFormat);
-    if (answer.type === "older") {
-      throw new RejectedError(`Cannot read Git remote "${this.#options.url}": the server does not speak protocol v2`, {
-        fix: "Use a Git server with protocol version 2 (Git 2.18 or later), or let it through the proxy: the header " +
-          "Git-Protocol must reach it. A fallback for older servers is not part of this version.",
-        data: { reason: "no-protocol-v2" },
-      });
+    const bytes = await transport.advertise("git-upload-pack", signal);
+    const answer = parseReadAdvertisement(bytes);
+    if (answer.type === "v2") {
+      this.#refuseObjectFormat(answer.capabilities.objectFormat);
+      return this.#reader = { type: "v2", target: { transport, capabilities: answer.capabilities } };
     }
-    this.#target = { transport, capabilities: answer.capabilities };
-    return this.#target;
+    const advertised = parseOldAdvertisement(bytes);
+    this.#refuseObjectFormat(advertised.objectFormat);
+    return this.#reader = { type: "v0", advertised };
   }
 
   /**
@@ -84,11 +86,13 @@ export class Connection {
    * @throws {RejectedError} when it does not exist; `data.reason` is "empty-repository" or "no-branch"
    */
   async branchTip(signal?: AbortSignal): Promise<Oid> {
-    const target = await this.target(signal);
+    const reader = this.#reader?.type === "v2" ? this.#reader : await this.#askReader(signal);
     // The server matches prefixes, so "main-2" may come along.
-    const tip = (await listRefs(target, [this.ref], signal)).get(this.ref);
+    const list = async (prefix: string) =>
+      reader.type === "v0" ? reader.advertised.refs : await listRefs(reader.target, [prefix], signal);
+    const tip = (await list(this.ref)).get(this.ref);
     if (tip !== undefined) return tip;
-    const refs = await listRefs(target, ["refs/heads/"], signal);
+    const refs = new Map([...await list("refs/heads/")].filter(([name]) => name.startsWith("refs/heads/")));
     const late = refs.get(this.ref);
     if (late !== undefined) return late;
     throw this.#noBranch([...refs.keys()].map((ref) => ref.slice("refs/heads/".length)));
@@ -96,7 +100,11 @@ export class Connection {
 
   /** Fetches and reads a pack whose deltas may build on `bases`. */
   async fetchObjects(request: FetchRequest, bases: ObjectSource, signal?: AbortSignal): Promise<FetchedObjects> {
-    const { pack, shallow } = await fetchPack(await this.target(signal), request, signal);
+    const { transport, url: shown } = this.#options;
+    const reader = this.#reader ?? await this.#askReader(signal);
+    const { pack, shallow } = reader.type === "v2"
+      ? await fetchPack(reader.target, request, signal)
+      : await fetchOldPack({ transport, shown, capabilities: reader.advertised.capabilities }, request, signal);
     const objects = await readPack(pack, bases, { inflatedBytesMax: this.#options.inflatedBytesMax });
     return { objects, isShallow: shallow.length > 0 };
   }
@@ -115,11 +123,22 @@ export class Connection {
     return capabilities;
   }
 
-  /** Sends one compare-and-swap of the branch. */
-  async send(update: Omit<RefUpdate, "ref">, pack: Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<PushReport> {
+  /**
+   * Sends compare-and-swaps of refs in one request. Several are all done or none, where the server can; elsewhere each is
+   * done or not by itself.
+   */
+  async send(
+    updates: readonly RefUpdate[],
+    pack: Uint8Array<ArrayBuffer>,
+    signal?: AbortSignal,
+  ): Promise<PushReport> {
     const capabilities = this.#write ?? await this.askWriteCapabilities(signal);
-    const updates = [{ ref: this.ref, ...update }];
     return await sendPack(this.#options.transport, { capabilities, updates, pack }, signal);
+  }
+
+  /** Whether the server can move several refs together or not at all. */
+  async canPushAtomically(signal?: AbortSignal): Promise<boolean> {
+    return (this.#write ?? await this.askWriteCapabilities(signal)).names.has("atomic");
   }
 
   #refuseObjectFormat(format: string): void {

@@ -6,17 +6,17 @@
  */
 import { RejectedError, SerinError, UnavailableError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
-import { authorizationOf, type GitAuth, type GitAuthSource, redact } from "./git_auth.ts";
+import { authorizationOf, type GitAccess, type GitAccessSource, readAccess, redact } from "./access.ts";
+import { HttpClients } from "./http_clients.ts";
 import { statusError } from "./http_status.ts";
 import { concatBytes } from "./pkt_line.ts";
+import type { HttpAddress } from "./remote_address.ts";
 import type { GitTransport, Service } from "./transport.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export interface HttpTransportOptions {
-  /** Without credentials, as `parseRemoteUrl` returns it. */
-  readonly url: URL;
-  readonly auth?: GitAuthSource;
-  /** Further certificate authorities, PEM. */
-  readonly caPem?: string;
+  readonly address: HttpAddress;
+  readonly access?: GitAccessSource;
   /** How long the server may be silent, before its answer and within it, milliseconds. */
   readonly timeoutMs: number;
   /** Bound on one answer, bytes. */
@@ -24,8 +24,6 @@ export interface HttpTransportOptions {
   readonly clock: Clock;
 }
 
-/** A whole answer may take this many times the bound on silence, so that a server that drips does not hold us forever. */
-const WHOLE_ANSWER_TIMEOUTS = 10;
 /** How much of a refusal is read and shown, bytes. */
 const REFUSAL_BYTES_MAX = 400;
 
@@ -38,25 +36,17 @@ interface Call {
 
 export class HttpTransport implements GitTransport {
   readonly #options: HttpTransportOptions;
-  readonly #readClient: Deno.HttpClient;
-  /**
-   * Never reuses a connection. When a pooled one closes between request and answer, Deno sends the request again, and a
-   * push that was applied would come back as refused (denoland/deno issues 32566, 35610).
-   */
-  readonly #pushClient: Deno.HttpClient;
+  readonly #clients = new HttpClients();
   /** Where the repository answered after redirects; a redirected POST would become a GET. */
   #base: URL;
 
   constructor(options: HttpTransportOptions) {
     this.#options = options;
-    this.#base = options.url;
-    const common = { http1: true, http2: false, ...(options.caPem === undefined ? {} : { caCerts: [options.caPem] }) };
-    this.#readClient = Deno.createHttpClient({ ...common, poolMaxIdlePerHost: 2 });
-    this.#pushClient = Deno.createHttpClient({ ...common, poolMaxIdlePerHost: 0 });
+    this.#base = options.address.url;
   }
 
   async advertise(service: Service, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    this.#base = this.#options.url;
+    this.#base = this.#options.address.url;
     return await this.#call({ service, method: "GET", signal });
   }
 
@@ -64,40 +54,40 @@ export class HttpTransport implements GitTransport {
     return await this.#call({ service, method: "POST", body, signal });
   }
 
-  close(): void {
-    this.#readClient.close();
-    this.#pushClient.close();
+  close(): Promise<void> {
+    this.#clients.close();
+    return Promise.resolve();
   }
 
   async #call(call: Call): Promise<Uint8Array<ArrayBuffer>> {
     call.signal?.throwIfAborted();
-    const { auth } = this.#options;
-    const first = await this.#attempt(call);
+    const { access } = this.#options;
+    const first = await this.#attempt(call, false);
     // Credentials may have been rotated since they were read; fixed ones cannot have changed.
-    const answer = first.status === 401 && typeof auth === "function" ? await this.#attempt(call) : first;
+    const answer = first.status === 401 && typeof access === "function" ? await this.#attempt(call, true) : first;
     if (answer.status === 200) return answer.body;
     throw statusError({ ...answer, url: this.#shownUrl(), now: this.#options.clock.now() });
   }
 
-  async #attempt(call: Call) {
-    const auth = await this.#currentAuth(call.signal);
+  async #attempt(call: Call, refused: boolean) {
+    const { signal } = call;
+    const shown = this.#options.address.shown;
+    const access = await readAccess(this.#options.access, { shown, signal, refused });
+    const client = this.#clients.for(access, shown, call.service === "git-receive-pack" && call.method === "POST");
     const watch = new Watchdog(this.#options.clock, this.#options.timeoutMs, call.signal);
     try {
-      const response = await fetch(this.#request(call, auth), {
-        client: call.service === "git-receive-pack" && call.method === "POST" ? this.#pushClient : this.#readClient,
-        signal: watch.signal,
-      });
+      const response = await fetch(this.#request(call, access), { client, signal: watch.signal });
       watch.progress();
       const limit = response.status === 200 ? this.#options.answerBytesMax : REFUSAL_BYTES_MAX;
       const body = await this.#read(response, limit, watch);
       if (response.status === 200) this.#acceptAnswer(call, response);
       const isText = response.headers.get("content-type")?.startsWith("text/plain") === true;
-      const words = isText ? redact(new TextDecoder().decode(body), auth) : "";
+      const words = isText ? redact(new TextDecoder().decode(body), access) : "";
       return { status: response.status, headers: response.headers, body, words };
     } catch (cause) {
       call.signal?.throwIfAborted();
       if (cause instanceof SerinError) throw cause;
-      const why = watch.expired ?? `no whole answer (${redact(causeText(cause), auth)})`;
+      const why = watch.expired ?? `no whole answer (${redact(causeText(cause), access)})`;
       throw new UnavailableError(`Cannot reach Git remote "${this.#shownUrl()}": ${why}`, {
         fix: "Check that the address is right and that the server can be reached from here.",
         cause,
@@ -107,22 +97,7 @@ export class HttpTransport implements GitTransport {
     }
   }
 
-  async #currentAuth(signal: AbortSignal | undefined): Promise<GitAuth | undefined> {
-    const { auth } = this.#options;
-    if (typeof auth !== "function") return auth;
-    try {
-      return await auth(signal);
-    } catch (cause) {
-      signal?.throwIfAborted();
-      if (cause instanceof SerinError) throw cause;
-      throw new UnavailableError(`Cannot use Git remote "${this.#shownUrl()}": its credentials cannot be read`, {
-        fix: "Check that the files or the Secret with the credentials are there and can be read.",
-        cause,
-      });
-    }
-  }
-
-  #request(call: Call, auth: GitAuth | undefined): Request {
+  #request(call: Call, { auth }: GitAccess): Request {
     const { service, method } = call;
     const headers = new Headers({
       accept: `application/x-${service}-${method === "GET" ? "advertisement" : "result"}`,
@@ -130,7 +105,7 @@ export class HttpTransport implements GitTransport {
     headers.set("user-agent", "serin/1 (git)");
     if (service === "git-upload-pack") headers.set("git-protocol", "version=2");
     // Another origin never sees the credentials; fetch itself drops them when it follows a redirect.
-    if (auth !== undefined && mayHaveCredentials(this.#options.url, this.#base)) {
+    if (auth !== undefined && mayHaveCredentials(this.#options.address.url, this.#base)) {
       headers.set("authorization", authorizationOf(auth));
     }
     const base = `${this.#base.origin}${this.#base.pathname}`;
@@ -162,7 +137,7 @@ export class HttpTransport implements GitTransport {
         },
       );
     }
-    if (this.#options.url.protocol === "https:" && landed.protocol !== "https:") {
+    if (this.#options.address.url.protocol === "https:" && landed.protocol !== "https:") {
       throw new RejectedError(`Cannot read Git remote "${this.#shownUrl()}": it redirects from https to http`, {
         fix: "Configure the address that the repository has now.",
       });
@@ -192,49 +167,7 @@ export class HttpTransport implements GitTransport {
   }
 
   #shownUrl(): string {
-    return `${this.#options.url.origin}${this.#options.url.pathname}`;
-  }
-}
-
-/** Aborts an exchange when the server is silent for too long, or takes too long altogether. */
-class Watchdog {
-  readonly signal: AbortSignal;
-  /** Why the exchange was cut, once it was. */
-  expired: string | undefined;
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  readonly #abort = new AbortController();
-  readonly #done = new AbortController();
-  readonly #startedMs: number;
-  #progressMs: number;
-
-  constructor(clock: Clock, timeoutMs: number, outer: AbortSignal | undefined) {
-    this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
-    this.#startedMs = this.#progressMs = clock.monotonic();
-    this.signal = outer === undefined ? this.#abort.signal : AbortSignal.any([outer, this.#abort.signal]);
-    this.#run().catch(() => {
-      // Only `stop` ends the sleep early, and then there is nothing left to watch.
-    });
-  }
-
-  progress(): void {
-    this.#progressMs = this.#clock.monotonic();
-  }
-
-  stop(): void {
-    this.#done.abort();
-  }
-
-  async #run(): Promise<void> {
-    while (this.expired === undefined) {
-      const silentMs = this.#timeoutMs - (this.#clock.monotonic() - this.#progressMs);
-      const wholeMs = this.#timeoutMs * WHOLE_ANSWER_TIMEOUTS - (this.#clock.monotonic() - this.#startedMs);
-      if (silentMs <= 0) this.expired = `no answer within ${this.#timeoutMs} ms`;
-      else if (wholeMs <= 0) this.expired = `the answer took more than ${this.#timeoutMs * WHOLE_ANSWER_TIMEOUTS} ms`;
-      else await this.#clock.sleep(Math.min(silentMs, wholeMs), this.#done.signal);
-    }
-    this.#abort.abort(new Error(this.expired));
+    return this.#options.address.shown;
   }
 }
 

@@ -10,7 +10,7 @@ import { commitTree } from "./object_model.ts";
 import { Overlay } from "./object_store.ts";
 import { writePack } from "./pack.ts";
 import { AnswerFault } from "./pkt_line.ts";
-import type { PushReport } from "./receive_pack.ts";
+import type { PushReport, RefUpdate } from "./receive_pack.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { editTree } from "./tree_edit.ts";
 
@@ -26,7 +26,11 @@ export interface MadeCommits {
  *
  * @throws {InvalidSpecError} when an edit's path cannot be written
  */
-export async function makeCommits(base: StoredSnapshot, drafts: readonly CommitDraft[]): Promise<MadeCommits> {
+export async function makeCommits(
+  base: StoredSnapshot,
+  drafts: readonly CommitDraft[],
+  sign?: (payload: Uint8Array<ArrayBuffer>) => Promise<string>,
+): Promise<MadeCommits> {
   const objects = new Overlay(base.store);
   const commits: Oid[] = [];
   let parent = base.commit;
@@ -34,7 +38,7 @@ export async function makeCommits(base: StoredSnapshot, drafts: readonly CommitD
   for (const draft of drafts) {
     const tree = editTree(objects, root, draft.edits);
     if (tree === root) continue;
-    parent = await commitTree(objects, draft, { tree, parents: [parent] });
+    parent = await commitTree(objects, draft, { tree, parents: [parent] }, sign);
     root = tree;
     commits.push(parent);
   }
@@ -45,6 +49,11 @@ export interface PushContext {
   readonly connection: Connection;
   readonly history: History;
   readonly base: StoredSnapshot;
+  /**
+   * Other refs that move with the branch or not at all. Where the server cannot promise that they are left out, and the
+   * caller pushes them afterwards, in a way that may be repeated.
+   */
+  readonly beside?: readonly RefUpdate[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -62,9 +71,10 @@ export async function pushCommits(context: PushContext, made: MadeCommits): Prom
   let report: PushReport | undefined;
   let failure: unknown;
   try {
-    report = await connection.send({ from: base.commit, to: mine }, pack, signal);
-    const isUpdated = report.refs.has(connection.ref) && report.refs.get(connection.ref) === undefined;
-    if (report.unpack === "ok" && isUpdated) return { type: "pushed", commits: made.commits };
+    const branch = { ref: connection.ref, from: base.commit, to: mine };
+    const beside = await connection.canPushAtomically(signal) ? context.beside ?? [] : [];
+    report = await connection.send([branch, ...beside], pack, signal);
+    if (isUpdated(report, connection.ref)) return { type: "pushed", commits: made.commits };
   } catch (cause) {
     // A refusal by status is no answer of receive-pack: it ran nothing.
     if (cause instanceof RejectedError) throw cause;
@@ -80,6 +90,10 @@ export async function pushCommits(context: PushContext, made: MadeCommits): Prom
   }
   const landed = await isBehind(context, tip, mine);
   return landed ? { type: "pushed", commits: made.commits } : { type: "lost", tip };
+}
+
+function isUpdated(report: PushReport, ref: string): boolean {
+  return report.unpack === "ok" && report.refs.has(ref) && report.refs.get(ref) === undefined;
 }
 
 async function whereIsBranch(context: PushContext, failure: unknown): Promise<Oid> {

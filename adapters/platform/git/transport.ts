@@ -14,6 +14,6 @@ export interface GitTransport {
    * @throws the same as `advertise`
    */
   exchange(service: Service, body: Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  /** Gives back connections; the transport cannot be used afterwards. */
-  close(): void;
+  /** Gives back connections and files; the transport cannot be used afterwards. */
+  close(): Promise<void>;
 }

@@ -31,12 +31,12 @@ export interface ReadCapabilities {
   readonly canFilter: boolean;
 }
 
-/** The server speaks something older than protocol v2, or no Git at all. */
+/** What a server that is asked for protocol v2 answers: that, or its refs in the older protocol. */
 export type Advertisement =
   | { readonly type: "v2"; readonly capabilities: ReadCapabilities }
-  | { readonly type: "older"; readonly objectFormat: string };
+  | { readonly type: "older" };
 
-/** @throws {AnswerFault} when the advertisement is cut off, empty or an error */
+/** @throws {AnswerFault} when the advertisement is cut off or an error */
 export function parseReadAdvertisement(bytes: Uint8Array<ArrayBuffer>): Advertisement {
   const lines: string[] = [];
   let ended = false;
@@ -48,10 +48,8 @@ export function parseReadAdvertisement(bytes: Uint8Array<ArrayBuffer>): Advertis
     }
     ended = packet.type === "flush";
   }
-  if (!ended || lines.length === 0) throw new AnswerFault("broken", "the advertisement is empty or does not end");
-  if (lines[0] !== "version 2") {
-    return { type: "older", objectFormat: /object-format=(\w+)/.exec(lines[0] ?? "")?.[1] ?? "sha1" };
-  }
+  if (!ended) throw new AnswerFault("broken", "the advertisement is empty or does not end");
+  if (lines[0] !== "version 2") return { type: "older" };
   const capabilities = new Map(lines.slice(1).map((line) => splitOnce(line, "=")));
   if (!capabilities.has("ls-refs") || !capabilities.has("fetch")) {
     throw new AnswerFault("broken", "the server offers protocol v2 without ls-refs and fetch");
