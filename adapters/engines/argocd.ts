@@ -1,5 +1,5 @@
 /** Argo CD: what an Application says of a target it syncs, how it is asked to look again, and the fence for it. */
-import { at, type KubeObject, listAt, type ObjectRef, stringAt } from "../../src/core/kube_object.ts";
+import { at, type KubeObject, listAt, numberAt, type ObjectRef, stringAt } from "../../src/core/kube_object.ts";
 import type { AppliedView, EngineAdapter } from "../../src/ports/engine.ts";
 import { pauseFence } from "./parts/pause_fence.ts";
 
@@ -15,6 +15,7 @@ export const argocd = {
   applied,
   refresh: (owners) =>
     owners.map((ref) => ({ ref, patch: { metadata: { annotations: { "argocd.argoproj.io/refresh": "hard" } } } })),
+  holdsUp,
   seen: ([application]) => {
     const sync = at(application, "status", "sync");
     return [stringAt(sync, "revision") ?? "", ...listAt(sync, "revisions").map(String)].filter(isHash);
@@ -33,6 +34,26 @@ function owner(target: KubeObject): readonly ObjectRef[] | null {
     namespace: second === undefined ? DEFAULT_NAMESPACE : first,
     name: second ?? first,
   }];
+}
+
+/** Named in words, so that a list stays readable. */
+const NAMED_MAX = 3;
+
+/** A paused Deployment is never healthy, and a later sync wave waits for the ones before it to be. */
+function holdsUp(target: KubeObject, [application]: readonly KubeObject[]): string | null {
+  const resources = listAt(application, "status", "resources");
+  const waveOf = (resource: unknown): number => numberAt(resource, "syncWave") ?? 0;
+  const own = resources.find((one) =>
+    stringAt(one, "kind") === target.kind && stringAt(one, "name") === target.metadata.name &&
+    stringAt(one, "namespace") === target.metadata.namespace
+  );
+  const later = resources.filter((one) => waveOf(one) > waveOf(own));
+  if (application === undefined || own === undefined || later.length === 0) return null;
+  const named = later.slice(0, NAMED_MAX).map((one) => `${stringAt(one, "kind")} "${stringAt(one, "name")}"`);
+  const more = later.length > NAMED_MAX ? ` and ${later.length - NAMED_MAX} more` : "";
+  return `Application "${application.metadata.name}" syncs ${
+    named.join(", ")
+  }${more} in later sync waves, which wait until the rollout is over, and newer commits with them: move what must not wait into an earlier wave or into another Application.`;
 }
 
 /** Of several sources some are charts, with versions for revisions. */

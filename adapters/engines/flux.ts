@@ -34,6 +34,8 @@ export const flux = {
   }),
   unfence: () => ({ metadata: { annotations: { [FLUX_RECONCILE_ANNOTATION]: null, [FENCE_ANNOTATION]: null } } }),
   forgotten,
+  // Flux neither applies nor checks what is fenced: nothing waits for it.
+  holdsUp: () => null,
   seen: ([owner]) => {
     const commit = /[:/]([0-9a-f]{40}|[0-9a-f]{64})$/.exec(stringAt(owner, "status", "lastAttemptedRevision") ?? "");
     return owner?.kind === "Kustomization" && commit?.[1] !== undefined ? [commit[1]] : [];

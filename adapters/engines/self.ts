@@ -10,6 +10,7 @@ export const self = {
   fence: () => null,
   unfence: () => null,
   forgotten: () => false,
+  holdsUp: () => null,
   seen: () => [],
   fencedBy: () => null,
   ours: () => null,

@@ -104,6 +104,8 @@ export interface ClusterFacts {
   readonly fenceRun: string | null;
   /** What our fence holds back though Git no longer declares it; null where there is no such thing, or Git is unsure. */
   readonly leaving: Leaving | null;
+  /** What a fence holds up beside the target, with what to do; null when nothing is known. */
+  readonly heldUp: string | null;
   /** Whether the engine needs a fence at all. */
   readonly fenceNeeded: boolean;
   /** Replicas that the target's scaler keeps at least; 0 without one. */

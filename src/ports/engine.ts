@@ -31,6 +31,8 @@ export interface EngineAdapter {
    * @param owners the live objects of `owner`
    */
   readonly forgotten: (object: KubeObject, owners: readonly KubeObject[]) => boolean;
+  /** What waits beside a fenced target for as long as the fence is on, with what to do; null when nothing is known to. */
+  readonly holdsUp: (target: KubeObject, owners: readonly KubeObject[]) => string | null;
   /** Commits that the engine says it looked at last: one that is not known here is a push nobody told us of. */
   readonly seen: (owners: readonly KubeObject[]) => readonly string[];
   /** The id in the fence mark of a live target, or null. */

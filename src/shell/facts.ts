@@ -151,6 +151,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     leaving: target === undefined
       ? null
       : leavingOf(engine, input, { target, owners: ownersOf(cluster, engine, target) }),
+    heldUp: target === undefined ? null : engine.holdsUp(target, ownersOf(cluster, engine, target)),
     fenceNeeded: engine.fence("") !== null,
     scalerMinimum: scaler === undefined || chosen.scaler === null ? 0 : chosen.scaler.minimum(scaler),
     declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,

@@ -15,6 +15,7 @@ export const UNDECIDED: EngineAdapter = {
   fence: () => null,
   unfence: () => null,
   forgotten: () => false,
+  holdsUp: () => null,
   seen: () => [],
   fencedBy: () => null,
   ours: () => null,

@@ -304,3 +304,21 @@ Deno.test("seen() gives the commits that an engine looked at, and nothing that i
   assert.deepEqual(seen("argocd", { sync: { revisions: ["1.2.3", COMMIT] } }), [COMMIT]);
   for (const engine of engines.values()) assert.deepEqual(engine.seen([]), []);
 });
+
+Deno.test("argocd: what later sync waves hold waits for a paused target, and is named", () => {
+  const target: KubeObject = { ...BY_ARGO, metadata: { ...BY_ARGO.metadata, namespace: "prod", name: "shop" } };
+  const resource = (kind: string, name: string, syncWave?: number): JsonObject => ({
+    kind,
+    name,
+    namespace: "prod",
+    ...(syncWave === undefined ? {} : { syncWave }),
+  });
+  const told = (...resources: readonly JsonObject[]): string | null | undefined =>
+    engines.get("argocd")?.holdsUp(target, [kustomization({}, { resources })]);
+  const own = resource("Deployment", "shop", 1);
+  assert.equal(told(own, resource("ConfigMap", "a"), resource("Job", "b", 1)), null);
+  assert.equal(told(resource("Job", "b", 2)), null, "the target is not among them");
+  assert.match(told(own, resource("Job", "b", 2)) ?? "", /syncs Job "b" in later sync waves/);
+  const many = ["a", "b", "c", "d", "e"].map((name) => resource("Job", name, 2));
+  assert.match(told(own, ...many) ?? "", /Job "a", Job "b", Job "c" and 2 more in later/);
+});

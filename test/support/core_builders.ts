@@ -166,6 +166,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       fence: "none",
       fenceRun: null,
       leaving: null,
+      heldUp: null,
       fenceNeeded: false,
       scalerMinimum: 0,
       declaredReplicas: 4,

@@ -134,7 +134,7 @@ function fence(turn: RunTurn): Step {
     return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
   }
   const unfenced = fenceActions(turn);
-  if (unfenced.length > 0) return keep(turn, {}, unfenced);
+  if (unfenced.length > 0) return keep(turn, {}, [...unfenced, ...sideEffects(turn)]);
   if (run.canary.skipAnalysis) return toPushing(turn, "The analysis is skipped.");
   const clearAt = state.lastTrafficAt === null ? 0 : state.lastTrafficAt + longestWindowMs(run.canary.analysis);
   if (now < clearAt) {
@@ -143,6 +143,12 @@ function fence(turn: RunTurn): Step {
     });
   }
   return advance(turn, "pre-rollout", { nextCheckAt: now });
+}
+
+/** Told with each fence: what a rollout holds up is nothing that people would look for in it. */
+function sideEffects(turn: RunTurn): readonly Action[] {
+  const { heldUp } = turn.seen.cluster;
+  return heldUp === null ? [] : [announce(turn, "waiting", heldUp, { severity: "warn", part: "held-up" })];
 }
 
 function warmUp(turn: RunTurn): Step {

@@ -111,6 +111,13 @@ for (
     ],
     ["the fence is put on", { stage: "fencing", seen: { cluster: { fenceNeeded: true } } }, "fencing", ["fence"], []],
     [
+      "the fence is put on, and holds something up beside it",
+      { stage: "fencing", seen: { cluster: { fenceNeeded: true, heldUp: "Later waves wait." } } },
+      "fencing",
+      ["fence"],
+      ["waiting"],
+    ],
+    [
       "somebody else's fence is on",
       { stage: "fencing", seen: { cluster: { fenceNeeded: true, fence: "foreign" } } },
       "fencing",
