@@ -25,6 +25,8 @@ export interface ApiCall {
 export interface ApiAnswer {
   readonly status: number;
   readonly warning: string | null;
+  /** The header, in seconds as servers send it. */
+  readonly retryAfter: string | null;
   readonly body: Json;
 }
 
@@ -58,7 +60,12 @@ export async function callApi(server: ApiServer, call: ApiCall): Promise<ApiAnsw
   });
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
-  return { status: response.status, warning: response.headers.get("warning"), body: isJson ? JSON.parse(text) : text };
+  return {
+    status: response.status,
+    warning: response.headers.get("warning"),
+    retryAfter: response.headers.get("retry-after"),
+    body: isJson ? JSON.parse(text) : text,
+  };
 }
 
 /** The request of a case. */
@@ -96,6 +103,8 @@ export function checkAnswer(one: JsonObject, answer: ApiAnswer): void {
   }
   const warning = stringAt(one, "warning");
   if (warning !== undefined) assert.equal(answer.warning, warning);
+  const retryAfter = stringAt(one, "retryAfter");
+  if (retryAfter !== undefined) assert.equal(answer.retryAfter, retryAfter);
   const fields = one["fields"];
   for (const [path, value] of Object.entries(isJsonObject(fields) ? fields : {})) {
     assert.deepEqual(at(answer.body, ...stepsOf(path)), value, path);

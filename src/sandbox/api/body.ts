@@ -1,10 +1,11 @@
 /** Reads and checks the body of a write before anything is known of the live object. */
 import { isJsonObject, type JsonObject, objectAt, stringAt } from "../../core/kube_object.ts";
-import { decodeBuiltIn, decodeCustom, type Decoded } from "./decode.ts";
+import { decodeBuiltIn, decodeCustom, type Decoded, type WrongType } from "./decode.ts";
 import { builtInDefaults } from "./defaults/mod.ts";
 import { withDefaults } from "./custom_resource.ts";
 import { withMeta } from "./json_edit.ts";
 import { groupVersion, type Kind, kindId } from "./kinds.ts";
+import { MICRO_TIME } from "./schema.ts";
 import { subjectOf, type WriteRequest } from "./request_context.ts";
 import { badRequest, invalid, StatusError } from "./status_error.ts";
 
@@ -52,8 +53,15 @@ export function invalidPatch(patched: JsonObject, complaint: string): StatusErro
 
 function wrongTypeText(
   kind: Kind,
-  wrong: { readonly path: string; readonly got: string; readonly wanted: string },
+  wrong: WrongType,
 ): string {
+  if (wrong.wanted === MICRO_TIME) {
+    const rest = /(?:\.\d*)?(Z|[+-][\d:]*)?$/.exec(String(wrong.value))?.[0] ?? "";
+    const layout = '"2006-01-02T15:04:05.000000Z07:00"';
+    return `parsing time ${JSON.stringify(wrong.value)} as ${layout}: cannot parse ${
+      JSON.stringify(rest)
+    } as ".000000"`;
+  }
   const field = wrong.path.replace(/\[\d+\]/g, "");
   const parent = field.startsWith("spec.") && field.split(".").length === 2 ? `${kind.kind}Spec` : kind.kind;
   return `json: cannot unmarshal ${wrong.got} into Go struct field ${parent}.${field} of type ${wrong.wanted}`;

@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type Json, type JsonObject } from "../../core/kube_object.ts";
 import { pathText } from "./field_set.ts";
-import { fieldSchema, type ScalarType, type Schema } from "./schema.ts";
+import { fieldSchema, MICRO_TIME, type ScalarType, type Schema } from "./schema.ts";
 import { itemStep } from "./typed_merge.ts";
 
 export interface WrongType {
@@ -21,6 +21,8 @@ export interface Decoded {
   /** The first value of a wrong type; only built-in kinds look for one. */
   readonly wrongType: WrongType | undefined;
 }
+
+const hasMicroseconds = /\.\d{6}(Z|[+-]\d\d:\d\d)$/;
 
 /** Plain Go fields whose zero value never reaches the wire. */
 const zeroIsAbsent = new Set([
@@ -61,6 +63,10 @@ function decode(value: JsonObject, schema: Schema, typed: boolean): Decoded {
     const { shape } = to;
     if (shape.type === "scalar") {
       const fixed = scalarOf(here, shape.scalar);
+      if (typed && to.format === MICRO_TIME && typeof here === "string" && !hasMicroseconds.test(here)) {
+        wrong.push({ path, got: "string", value: here, wanted: MICRO_TIME });
+        return undefined;
+      }
       if (typed && fixed === undefined) wrong.push({ path, got: goType(here), value: here, wanted: goName(to) });
       return typed ? fixed : here;
     }
@@ -78,7 +84,9 @@ function decode(value: JsonObject, schema: Schema, typed: boolean): Decoded {
         unknown.push(childPath);
         continue;
       }
-      const one = visit(child, below, childPath);
+      // A map of text holds text: Go reads null as the empty one.
+      const isNoText = typed && child === null && shape.type === "map" && isText(shape.of);
+      const one = isNoText ? "" : visit(child, below, childPath);
       if (one === undefined || (typed && shape.type === "struct" && isAbsent(name, one))) continue;
       kept[name] = one;
     }
@@ -92,6 +100,10 @@ function decode(value: JsonObject, schema: Schema, typed: boolean): Decoded {
 
   const object = visit(value, schema, "");
   return { object: isJsonObject(object) ? object : {}, unknown, wrongType: wrong[0] };
+}
+
+function isText({ shape }: Schema): boolean {
+  return shape.type === "scalar" && shape.scalar === "string";
 }
 
 function isAbsent(name: string, value: Json): boolean {

@@ -15,6 +15,7 @@ export interface DeleteOptions {
   readonly propagationPolicy?: string;
   readonly gracePeriodSeconds?: number;
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly dryRun?: boolean;
 }
 
 const policies = ["Foreground", "Background", "Orphan"];
@@ -32,6 +33,7 @@ export function readDeleteOptions(body: JsonObject, query: URLSearchParams): Del
   const uid = stringAt(body, "preconditions", "uid");
   const resourceVersion = stringAt(body, "preconditions", "resourceVersion");
   return {
+    dryRun: listAt(body, "dryRun").includes("All") || query.getAll("dryRun").includes("All"),
     ...(policy === undefined ? {} : { propagationPolicy: policy }),
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     preconditions: {
@@ -49,21 +51,22 @@ export function deleteObject(
   options: DeleteOptions,
 ): JsonObject {
   const { kind, namespace, name } = request;
+  const { dryRun = false } = options;
   const live = store.get(kindId(kind), namespace, name);
   if (live === undefined) throw notFound(subjectOf(request, name));
   checkPreconditions(request, live, options);
-  if (kindId(kind) === "/Namespace") return deleteNamespace(store, clock, request, live);
+  if (kindId(kind) === "/Namespace") return deleteNamespace(store, clock, { ...request, dryRun }, live);
   const finalizers = wantedFinalizers(live, options.propagationPolicy);
   const grace = gracePeriod(kind, live, options);
   if (finalizers.length === 0 && grace === 0) {
     // A pod always goes through its grace period, be it of no length, and is shown as it was at its end.
     const last = kindId(kind) === "/Pod" ? markGoing(clock, live, [], 0) : live;
-    if (!request.dryRun) store.remove(kindId(kind), last);
+    if (!dryRun) store.remove(kindId(kind), last);
     return last === live ? success(kind, live) : served(last, kind, request.version);
   }
   const going = markGoing(clock, live, finalizers, grace);
   const unchanged = going === live;
-  const stored = request.dryRun || unchanged ? going : store.put(kindId(kind), going);
+  const stored = dryRun || unchanged ? going : store.put(kindId(kind), going);
   return served(stored, kind, request.version);
 }
 

@@ -2,7 +2,7 @@
 import { isJsonObject, type JsonObject, objectAt, stringAt } from "../../core/kube_object.ts";
 import { groupVersion, type Kind, kindId } from "./kinds.ts";
 import { parseFieldSelector, parseLabelSelector } from "./selectors.ts";
-import { badRequest, expired, invalid, StatusError } from "./status_error.ts";
+import { badRequest, expired, ExpiredPageError, invalid, StatusError } from "./status_error.ts";
 import type { ObjectStore } from "./store.ts";
 
 /** What a list or watch selects. */
@@ -14,6 +14,9 @@ export function selectsOf(query: URLSearchParams, kind: Kind): Selects {
   const byField = parseFieldSelector(query.get("fieldSelector") ?? "", kindId(kind));
   return (object) => byLabel(objectAt(object, "metadata", "labels")) && byField(object);
 }
+
+/** Version of a token that goes on with the list as it is now. */
+const NOW = -1;
 
 interface Continue {
   readonly version: number;
@@ -31,6 +34,10 @@ function readContinue(token: string): Continue {
     // Whatever is wrong with it, the token is not ours.
   }
   throw badRequest("invalid continue token: continue key is not valid");
+}
+
+function writeContinue({ version, after }: Continue): string {
+  return btoa(JSON.stringify({ v: "meta.k8s.io/v1", rv: version, start: after }));
 }
 
 function keyOf(object: JsonObject): string {
@@ -73,7 +80,8 @@ export function listObjects(
   const asked = readVersion(query);
   if (asked !== undefined) refuseFuture(asked, store);
   const exact = query.get("resourceVersionMatch") === "Exact" ? asked : undefined;
-  const at = from?.version ?? exact ?? store.resourceVersion;
+  const given = from?.version ?? exact ?? NOW;
+  const at = given === NOW ? store.resourceVersion : given;
   const all = store.listAt(kindId(kind), namespace, at);
   if (all === undefined) throw tooOld(from, exact);
   const rest = all.filter((object) => selects(object) && (from === undefined || keyOf(object) > from.after));
@@ -81,7 +89,7 @@ export function listObjects(
   const last = page.at(-1);
   const more = page.length < rest.length && last !== undefined
     ? {
-      continue: btoa(JSON.stringify({ v: "meta.k8s.io/v1", rv: at, start: keyOf(last) })),
+      continue: writeContinue({ version: at, after: keyOf(last) }),
       // The count of what is left is not known where a selector hides some of it.
       ...(query.get("labelSelector") || query.get("fieldSelector")
         ? {}
@@ -113,7 +121,5 @@ function listItem(object: JsonObject, kind: Kind, version: string): JsonObject {
 
 function tooOld(from: Continue | undefined, exact: number | undefined): StatusError {
   if (from === undefined) return expired(`The resourceVersion for the provided list is too old: ${exact ?? 0}`);
-  return expired(
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
-  );
+  return new ExpiredPageError(writeContinue({ version: NOW, after: from.after }));
 }

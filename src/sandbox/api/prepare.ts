@@ -28,6 +28,9 @@ export function prepareCreate(kind: Kind, object: JsonObject, store: ObjectStore
         spec: { tolerations, priority: 0, preemptionPolicy: "PreemptLowerPriority", ...objectAt(fresh, "spec") },
         status: { phase: "Pending", qosClass: qosClass(fresh) },
       };
+    case "/Event":
+      // A time that is not set is told as null.
+      return { eventTime: null, ...fresh };
     case "/Service":
       return { ...fresh, spec: withAddress(objectAt(fresh, "spec"), store) };
     case "autoscaling/HorizontalPodAutoscaler":

@@ -52,6 +52,9 @@ export type Schema = Bounds & {
     };
 };
 
+/** Format of times that have six decimals, which the document does not tell from others. */
+export const MICRO_TIME = "micro-time";
+
 const noBounds: Bounds = { nullable: false, enum: [] };
 
 /** A value of unknown type: scalars and lists are atomic, objects merge field by field, as in an untyped resource. */
@@ -69,6 +72,8 @@ export function compileSchema(source: Json, definitions: JsonObject = {}, cache 
     if (known !== undefined) return known;
     const compiled = ref.endsWith(".resource.Quantity")
       ? { ...noBounds, shape: { type: "scalar", scalar: "quantity" } } satisfies Schema
+      : ref.endsWith(".meta.v1.MicroTime")
+      ? { ...noBounds, format: MICRO_TIME, shape: { type: "scalar", scalar: "string" } } satisfies Schema
       : compileSchema(objectAt(definitions, ref), definitions, cache);
     cache.set(ref, compiled);
     return compiled;

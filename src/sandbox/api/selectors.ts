@@ -69,6 +69,8 @@ function parseTerm(term: string): (labels: Labels) => boolean {
   const exists = new RegExp(`^(!?)\\s*(${keyText})$`).exec(term);
   const [, not = "", existsKey = ""] = exists ?? [];
   if (exists !== null) return (labels) => Object.hasOwn(labels, existsKey) === (not === "");
+  const [, twice] = new RegExp(`^${keyText}\\s*(?:==|=|!=)\\s*(==|=|!=)`).exec(term) ?? [];
+  if (twice !== undefined) throw badRequest(`unable to parse requirement: found '${twice}', expected: identifier`);
   throw badRequest(`unable to parse requirement: found '${term}', expected: a label requirement`);
 }
 

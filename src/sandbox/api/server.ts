@@ -129,7 +129,7 @@ async function respond(
   }
   if (effect?.type === "cut") return brokenResponse();
   if (effect?.type === "delay") await delay(serving, effect.ms);
-  if (effect?.type === "status") return errorResponse(faultError(serving, parsed, effect));
+  if (effect?.type === "status") return faultResponse(serving, parsed, effect);
   if (serving.token !== undefined && request.headers.get("authorization") !== `Bearer ${serving.token}`) {
     return errorResponse(new StatusError(401, "Unauthorized", "Unauthorized"));
   }
@@ -181,21 +181,26 @@ const faultReasons = {
   ],
   410: ["Expired", "The resourceVersion for the provided watch is too old"],
   422: ["Invalid", "the object is invalid: refused by a fault switch"],
-  429: ["TooManyRequests", "the server has received too many requests and has asked us to try again later"],
   500: ["InternalError", "Internal error occurred: a fault switch was on"],
   503: ["ServiceUnavailable", "the server is currently unable to handle the request"],
 } as const;
 
-function faultError(
+/** What the server's limits answer, before anything that would make a Status of it. */
+function tooManyRequests(retryAfterSeconds: number): Response {
+  const headers = { "content-type": "text/plain; charset=utf-8", "retry-after": String(retryAfterSeconds) };
+  return new Response("Too many requests, please try again later.\n", { status: 429, headers });
+}
+
+function faultResponse(
   serving: Serving,
   parsed: Parsed,
-  effect: Extract<FaultEffect, { readonly type: "status" }>,
-): StatusError {
-  const seconds = effect.retryAfterSeconds;
-  const details = seconds === undefined ? undefined : { retryAfterSeconds: seconds };
-  if (effect.code === 403) return forbidden(serving, parsed);
-  const [reason, message] = faultReasons[effect.code];
-  return new StatusError(effect.code, reason, message, details);
+  { code, retryAfterSeconds }: Extract<FaultEffect, { readonly type: "status" }>,
+): Response {
+  if (code === 403) return errorResponse(forbidden(serving, parsed));
+  if (code === 429) return tooManyRequests(retryAfterSeconds ?? 1);
+  const [reason, message] = faultReasons[code];
+  const details = retryAfterSeconds === undefined ? undefined : { retryAfterSeconds };
+  return errorResponse(new StatusError(code, reason, message, details));
 }
 
 /** Worded as RBAC words it, so that messages made from it can be tested. */
@@ -206,11 +211,11 @@ function forbidden(serving: Serving, parsed: Parsed): StatusError {
   const plural = path?.plural ?? "";
   const of = group === "" ? plural : `${plural}.${group}`;
   const name = path?.name === undefined ? "" : ` ${JSON.stringify(path.name)}`;
-  const scope = path?.namespace === undefined
-    ? "at the cluster scope"
-    : `in the namespace ${JSON.stringify(path.namespace)}`;
+  // A namespace is in itself.
+  const namespace = group === "" && plural === "namespaces" ? path?.name : path?.namespace;
+  const scope = namespace === undefined ? "at the cluster scope" : `in the namespace ${JSON.stringify(namespace)}`;
   const message = `${of}${name} is forbidden: User "agent" cannot ${parsed.verb} resource ${
-    JSON.stringify(plural)
+    JSON.stringify(path?.subresource === undefined ? plural : `${plural}/${path.subresource}`)
   } in API group ${JSON.stringify(group)} ${scope}`;
   return new StatusError(403, "Forbidden", message, {
     ...(path?.name === undefined ? {} : { name: path.name }),

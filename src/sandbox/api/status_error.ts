@@ -107,6 +107,27 @@ export function expired(message: string): StatusError {
   return new StatusError(410, "Expired", message);
 }
 
+/** A page of a list that can no longer be shown as it was; the token shows the rest as it is now. */
+export class ExpiredPageError extends StatusError {
+  readonly #continue: string;
+
+  constructor(restart: string) {
+    super(
+      410,
+      "Expired",
+      "The provided continue parameter is too old to display a consistent list result. You can start a new list " +
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the " +
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, " +
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    this.#continue = restart;
+  }
+
+  override body(): JsonObject {
+    return { ...super.body(), metadata: { continue: this.#continue } };
+  }
+}
+
 /** One complaint of validation, worded as apimachinery's `field.Error` words it. */
 export interface FieldProblem {
   readonly type:

@@ -8,7 +8,7 @@ import type { JsonObject } from "../../core/kube_object.ts";
 import { groupVersion, type Kind, kindId } from "./kinds.ts";
 import { readVersion, type Selects, selectsOf } from "./listing.ts";
 import { served } from "./request_context.ts";
-import { expired, StatusError } from "./status_error.ts";
+import { expired, invalid, StatusError } from "./status_error.ts";
 import type { Change, ObjectStore } from "./store.ts";
 
 /** Ends the watch: cleanly, or as a broken connection. */
@@ -45,8 +45,17 @@ function startVersion(query: URLSearchParams): number | undefined {
   }
 }
 
+/** Initial events want to know how old they may be. */
+function refuseUnmatched(query: URLSearchParams): void {
+  if (query.get("sendInitialEvents") !== "true" || query.get("resourceVersionMatch") === "NotOlderThan") return;
+  const detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+  const subject = { group: "meta.k8s.io", plural: "", kind: "ListOptions", name: "" };
+  throw invalid(subject, [{ type: "Forbidden", field: "resourceVersionMatch", detail }]);
+}
+
 /** Opens a watch. */
 export function watchStream(options: WatchOptions): ReadableStream<Uint8Array> {
+  refuseUnmatched(options.query);
   const asked = startVersion(options.query);
   const selects = selectsOf(options.query, options.kind);
   let session: Session | undefined;

@@ -60,8 +60,7 @@ export class Writes {
   update(request: WriteRequest, body: JsonObject): WriteResult {
     const decoded = decodeBody(request, body);
     const object = placed(request, decoded.object);
-    const live = this.#live(request);
-    if (request.kind.custom && stringAt(object, "metadata", "resourceVersion") === undefined) {
+    if (needsVersion(request.kind) && stringAt(object, "metadata", "resourceVersion") === undefined) {
       const problem: FieldProblem = {
         type: "Invalid",
         field: "metadata.resourceVersion",
@@ -71,6 +70,10 @@ export class Writes {
       // The server names the resource, not the kind, in this one complaint.
       throw invalid({ ...subjectOf(request, request.name), kind: request.kind.plural }, [problem]);
     }
+    if (madeByUpdate(request.kind) && this.#find(request) === undefined) {
+      return this.create(request, withMeta(body, { resourceVersion: undefined }));
+    }
+    const live = this.#live(request);
     return this.#replace(request, live, object, decoded.unknown.map(unknownText));
   }
 
@@ -94,7 +97,7 @@ export class Writes {
     if (problem !== undefined) {
       // An undeclared field is an internal error to the real server, too.
       const where = `${stringAt(config, "metadata", "namespace") ?? ""}/${stringAt(config, "metadata", "name") ?? ""}`;
-      const type = `${groupVersion(kind, request.version)}, Kind=${kind.kind}`;
+      const type = `${kind.group}/${request.version}, Kind=${kind.kind}`;
       throw new StatusError(500, "", `failed to create typed patch object (${where}; ${type}): ${problem}`);
     }
     const context = { ...this.#ownership(request, "Apply"), force };
@@ -125,8 +128,12 @@ export class Writes {
     return (kind.custom ? decodeCustom(object, kind.schema) : decodeBuiltIn(object, kind.schema)).object;
   }
 
+  #find(request: WriteRequest): JsonObject | undefined {
+    return this.#store.get(kindId(request.kind), request.namespace, request.name);
+  }
+
   #live(request: WriteRequest): JsonObject {
-    const live = this.#store.get(kindId(request.kind), request.namespace, request.name);
+    const live = this.#find(request);
     if (live === undefined) throw notFound(subjectOf(request, request.name));
     return live;
   }
@@ -203,6 +210,16 @@ export class Writes {
     if (sameJson(withoutTimes(live), withoutTimes(next))) return live;
     return dryRun ? next : this.#store.put(kindId(kind), next);
   }
+}
+
+/** Kinds that are only replaced on a version, and so never by mistake. */
+function needsVersion(kind: Kind): boolean {
+  return kind.custom || kindId(kind) === "coordination.k8s.io/Lease";
+}
+
+/** Kinds that a PUT makes where they are not there. */
+function madeByUpdate(kind: Kind): boolean {
+  return kindId(kind) === "coordination.k8s.io/Lease" || kind.plural === "events";
 }
 
 /** The object as the store keeps it: with its kind, in the preferred version. */

@@ -123,7 +123,16 @@ function leaseProblems(object: JsonObject): readonly FieldProblem[] {
   return found;
 }
 
+function eventProblems(object: JsonObject): readonly FieldProblem[] {
+  const value = stringAt(object, "involvedObject", "namespace") ?? "";
+  const namespace = stringAt(object, "metadata", "namespace") ?? "";
+  // What has no namespace is written about in "default".
+  if (value === namespace || (value === "" && namespace === "default")) return [];
+  return [{ type: "Invalid", field: "involvedObject.namespace", value, detail: "does not match event.namespace" }];
+}
+
 const checks: Readonly<Record<string, Check>> = {
+  "/Event": eventProblems,
   "/ConfigMap": configProblems,
   "/Secret": configProblems,
   "/Service": serviceProblems,
