@@ -57,6 +57,8 @@ export interface WorldOptions {
   readonly settings?: string;
   /** What runs as the agent unless a start says otherwise. */
   readonly replica?: Partial<Replica>;
+  /** How often the agent asks Git for its tip; "1s" unless told otherwise. */
+  readonly pollInterval?: string;
   /** Where it stands; the first one unless told otherwise. A second world logs into a folder of its own. */
   readonly site?: Site;
   /** Its name in the agent's configuration; "e2e" unless told otherwise. */
@@ -152,7 +154,7 @@ sources:
   - name: fleet
     url: ${git.urlOf(REPOSITORY)}
     branch: main
-    pollInterval: 1s
+    pollInterval: ${options.pollInterval ?? "1s"}
 `;
 }
 

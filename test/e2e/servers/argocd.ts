@@ -2,7 +2,7 @@
 import { type JsonObject, type KubeObject, objectAt, stringAt } from "../../../src/core/kube_object.ts";
 import { callApi } from "../../wire/api_case.ts";
 import { objectsIn } from "../../support/rbac.ts";
-import { answersOk, type Processes, untilUp } from "../processes.ts";
+import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
 import type { ControlPlane } from "./control_plane.ts";
 
 export const ARGOCD_NAMESPACE = "argocd";
@@ -17,6 +17,8 @@ export interface ArgoCd {
   /** What a forge's webhook does: look now, past the cache. */
   refresh(): Promise<void>;
   annotate(annotations: JsonObject): Promise<void>;
+  /** Kills the application-controller and starts it again. */
+  restart(): Promise<void>;
 }
 
 export async function argocdKinds(programs: ReadonlyMap<string, string>): Promise<readonly KubeObject[]> {
@@ -38,7 +40,8 @@ export interface ArgoCdOptions {
 export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   const { plane } = options;
   for (const object of await objects(options)) await plane.cluster.apply(object);
-  await startProcesses(options);
+  const startController = await startProcesses(options);
+  let controller = await startController();
   const annotate = async (annotations: JsonObject): Promise<void> => {
     const contentType = "application/merge-patch+json";
     const body = { metadata: { annotations } };
@@ -48,6 +51,10 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   return {
     annotate,
     application: async () => objectAt(await callApi(plane.admin, { method: "GET", path: PATH }), "body"),
+    async restart() {
+      await controller.kill();
+      controller = await startController();
+    },
     refresh: () => annotate({ "argocd.argoproj.io/refresh": "hard" }),
   };
 }
@@ -58,7 +65,10 @@ export function isSynced(application: JsonObject, commit: string): boolean {
     stringAt(application, "status", "sync", "revision") === commit;
 }
 
-async function startProcesses({ processes, programs, folder, plane }: ArgoCdOptions): Promise<void> {
+/** Starts redis and the repo-server. @returns what starts the application-controller */
+async function startProcesses(
+  { processes, programs, folder, plane }: ArgoCdOptions,
+): Promise<() => Promise<Running>> {
   const redisProgram = programs.get("redis-server") ?? "redis-server";
   const redis = processes.start({
     name: "redis",
@@ -98,21 +108,25 @@ async function startProcesses({ processes, programs, folder, plane }: ArgoCdOpti
     env,
   });
   await untilUp(repoServer, () => answersOk(`http://${REPO_SERVER.host}:${REPO_SERVER.metrics}/metrics`));
-  const controller = processes.start({
-    name: "argocd-application-controller",
-    path: await named("argocd-application-controller"),
-    args: [
-      `--kubeconfig=${plane.kubeconfig}`,
-      `--namespace=${ARGOCD_NAMESPACE}`,
-      redisAt,
-      `--repo-server=${REPO_SERVER.host}:${REPO_SERVER.port}`,
-      "--repo-server-plaintext",
-      "--app-resync=10",
-      `--metrics-port=${CONTROLLER_METRICS}`,
-    ],
-    env,
-  });
-  await untilUp(controller, () => answersOk(`http://127.0.0.1:${CONTROLLER_METRICS}/metrics`));
+  const controllerPath = await named("argocd-application-controller");
+  return async () => {
+    const controller = processes.start({
+      name: "argocd-application-controller",
+      path: controllerPath,
+      args: [
+        `--kubeconfig=${plane.kubeconfig}`,
+        `--namespace=${ARGOCD_NAMESPACE}`,
+        redisAt,
+        `--repo-server=${REPO_SERVER.host}:${REPO_SERVER.port}`,
+        "--repo-server-plaintext",
+        "--app-resync=10",
+        `--metrics-port=${CONTROLLER_METRICS}`,
+      ],
+      env,
+    });
+    await untilUp(controller, () => answersOk(`http://127.0.0.1:${CONTROLLER_METRICS}/metrics`));
+    return controller;
+  };
 }
 
 /** What an installation brings, with this cluster under its own address: outside a cluster there is no other. */
@@ -167,7 +181,11 @@ async function objects(options: ArgoCdOptions): Promise<readonly KubeObject[]> {
           directory: { recurse: true },
         },
         destination: { server, namespace: options.destination },
-        syncPolicy: { automated: { prune: true, selfHeal: true } },
+        // Until the last retry has failed, no newer commit is synced: unless told otherwise that takes minutes.
+        syncPolicy: {
+          automated: { prune: true, selfHeal: true },
+          retry: { limit: 2, backoff: { duration: "5s", factor: 1, maxDuration: "5s" } },
+        },
       },
     },
   ];

@@ -22,7 +22,8 @@ const HEALTH = "127.0.0.1:9440";
 const LOOK_EVERY_MS = 1_000;
 
 export interface Flux {
-  readonly controller: Running;
+  /** Kills the controller and starts it again. */
+  restart(): Promise<void>;
   /** The Kustomization as it is now. */
   kustomization(): Promise<JsonObject>;
   /** Changes its spec. */
@@ -69,19 +70,26 @@ export interface FluxOptions {
 export async function startFlux(options: FluxOptions): Promise<Flux> {
   const { processes, programs, plane } = options;
   for (const object of objects(options.git.urlOf(options.repository))) await plane.cluster.apply(object);
-  const controller = processes.start({
-    name: "kustomize-controller",
-    path: programs.get("kustomize-controller") ?? "kustomize-controller",
-    args: ["--watch-all-namespaces", "--metrics-addr=127.0.0.1:9441", `--health-addr=${HEALTH}`, "--events-addr="],
-    env: { RUNTIME_NAMESPACE: FLUX_NAMESPACE, KUBECONFIG: plane.kubeconfig },
-  });
-  await untilUp(controller, () => answersOk(`http://${HEALTH}/healthz`));
+  const start = async (): Promise<Running> => {
+    const controller = processes.start({
+      name: "kustomize-controller",
+      path: programs.get("kustomize-controller") ?? "kustomize-controller",
+      args: ["--watch-all-namespaces", "--metrics-addr=127.0.0.1:9441", `--health-addr=${HEALTH}`, "--events-addr="],
+      env: { RUNTIME_NAMESPACE: FLUX_NAMESPACE, KUBECONFIG: plane.kubeconfig },
+    });
+    await untilUp(controller, () => answersOk(`http://${HEALTH}/healthz`));
+    return controller;
+  };
+  let controller = await start();
   const source = serveSource(options);
   const kustomization = async (): Promise<JsonObject> => {
     return objectAt(await callApi(plane.admin, { method: "GET", path: KUSTOMIZATION_PATH }), "body");
   };
   return {
-    controller,
+    async restart() {
+      await controller.kill();
+      controller = await start();
+    },
     kustomization,
     async patch(spec) {
       const contentType = "application/merge-patch+json";

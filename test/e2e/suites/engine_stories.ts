@@ -29,7 +29,7 @@ const LOOK_MS = 50;
 export async function engineStories(run: Run, world: World, applier: Applier): Promise<void> {
   const { checks } = run;
   await checks.check("what the engine applied gets a primary and a lock, and stays applied", async () => {
-    await world.see("initialised", (view) => view.phase === "idle" && view.last?.outcome === "initialised");
+    await initialised(world);
     await appliedTip(applier);
     deepStrictEqual(
       await applier.inventory(),
@@ -111,13 +111,17 @@ export async function engineStories(run: Run, world: World, applier: Applier): P
   });
 }
 
-async function bump(world: World, applier: Applier, from: string, to: string): Promise<void> {
+export async function initialised(world: World): Promise<void> {
+  await world.see("initialised", (view) => view.phase === "idle" && view.last?.outcome === "initialised");
+}
+
+export async function bump(world: World, applier: Applier, from: string, to: string): Promise<void> {
   await world.clone.bump(MANIFEST, { from: `:${from}`, to: `:${to}`, message: `Bump podinfo to ${to}` });
   await applier.nudge();
 }
 
 /** Waits for a candidate's first share; the last time at which it was seen without one. */
-async function shareOf(world: World, version: string): Promise<number> {
+export async function shareOf(world: World, version: string): Promise<number> {
   let shareless = machineClock.now();
   await world.see(`${version} has a share`, ({ weight, candidateImages }) => {
     const isOn = weight > 0 && candidateImages.some((image) => image.endsWith(`:${version}`));
@@ -127,7 +131,7 @@ async function shareOf(world: World, version: string): Promise<number> {
   return shareless;
 }
 
-async function promoted(world: World, version: string): Promise<void> {
+export async function promoted(world: World, version: string): Promise<void> {
   await world.see(`${version} promoted`, (view) =>
     view.phase === "idle" && view.last?.outcome === "succeeded" &&
     view.lockImages.some((image) => image.endsWith(`:${version}`)), 150_000);
@@ -135,14 +139,14 @@ async function promoted(world: World, version: string): Promise<void> {
   strictEqual(await subject(world), `Promote demo/podinfo to podinfo:${version}`);
 }
 
-async function appliedTip(applier: Applier): Promise<void> {
+export async function appliedTip(applier: Applier): Promise<void> {
   await until("the engine has applied the tip", async () => {
     return await applier.hasAppliedTip() || (await machineClock.sleep(200), false);
   }, 90_000);
 }
 
 /** Images of pods that are there. */
-async function images(world: World): Promise<readonly string[]> {
+export async function images(world: World): Promise<readonly string[]> {
   const pods = await world.plane.cluster.list({ apiVersion: "v1", kind: "Pod", namespace: CANARY.namespace });
   return pods.map((pod) => stringAt(pod, "spec", "containers", 0, "image") ?? "");
 }

@@ -1,44 +1,63 @@
 /**
  * The main job with Flux: the real kustomize-controller applies the whole repository, `.serin/` included, and the agent
- * analyses what it applied. Also what Flux does in the middle of a rollout, with the agent up and down.
+ * analyses what it applied. Also what Flux does in the middle of a rollout, with the agent up and down, and what goes
+ * wrong with it.
  */
 import { listAt, stringAt } from "../../../src/core/kube_object.ts";
 import { REPOSITORY } from "../../../src/demo/stage.ts";
 import { fleetFiles } from "../fleet.ts";
 import { type Flux, FLUX_NAMESPACE, fluxKinds, startFlux } from "../servers/flux.ts";
-import type { Suite } from "../suite.ts";
-import { openWorld, RIGHTS, type World } from "../world.ts";
-import { type Applier, engineStories } from "./engine_stories.ts";
+import type { Run, Suite } from "../suite.ts";
+import { openWorld, RIGHTS, type World, type WorldOptions } from "../world.ts";
+import { engineFaults, type FaultyApplier, SLOW_POLL } from "./engine_faults.ts";
+import { engineStories } from "./engine_stories.ts";
+
+const SERVERS = ["etcd", "kubernetes", "contour", "envoy", "prometheus", "kustomize-controller"];
 
 export const flux: Suite = {
   name: "flux",
   about: "the main job while the real kustomize-controller applies, also in the middle of an analysis",
-  servers: ["etcd", "kubernetes", "contour", "envoy", "prometheus", "kustomize-controller"],
-  async run(run) {
-    const { programs, processes } = run;
-    let applier: Flux | undefined;
-    const world = await openWorld(run, {
-      files: await fleetFiles(),
-      engine: "flux",
-      rights: [...RIGHTS, "engine_flux"],
-      namespaces: [FLUX_NAMESPACE],
-      kinds: await fluxKinds(programs),
-      prepare: async (plane, git) => {
-        applier = await startFlux({ processes, programs, plane, git, repository: REPOSITORY });
-      },
-    });
-    try {
-      if (applier === undefined) throw new Error("Flux was not started");
-      await engineStories(run, world, fluxApplier(world, applier));
-      await run.keep([`kubectl --kubeconfig ${world.plane.kubeconfig} -n flux-system get kustomizations`]);
-    } finally {
-      await applier?.stop();
-      await world.close();
-    }
-  },
+  servers: SERVERS,
+  run: (run) => besideFlux(run, {}, (world, applier) => engineStories(run, world, applier)),
 };
 
-function fluxApplier(world: World, applier: Flux): Applier {
+export const fluxFaults: Suite = {
+  name: "flux-faults",
+  about: "Flux fails, restarts and prunes in the middle of a rollout",
+  servers: SERVERS,
+  tier: "all",
+  run: (run) => besideFlux(run, SLOW_POLL, (world, applier) => engineFaults(run, world, applier)),
+};
+
+async function besideFlux(
+  run: Run,
+  options: Pick<WorldOptions, "pollInterval">,
+  story: (world: World, applier: FaultyApplier) => Promise<void>,
+): Promise<void> {
+  const { programs, processes } = run;
+  let applier: Flux | undefined;
+  const world = await openWorld(run, {
+    ...options,
+    files: await fleetFiles(),
+    engine: "flux",
+    rights: [...RIGHTS, "engine_flux"],
+    namespaces: [FLUX_NAMESPACE],
+    kinds: await fluxKinds(programs),
+    prepare: async (plane, git) => {
+      applier = await startFlux({ processes, programs, plane, git, repository: REPOSITORY });
+    },
+  });
+  try {
+    if (applier === undefined) throw new Error("Flux was not started");
+    await story(world, fluxApplier(world, applier));
+    await run.keep([`kubectl --kubeconfig ${world.plane.kubeconfig} -n flux-system get kustomizations`]);
+  } finally {
+    await applier?.stop();
+    await world.close();
+  }
+}
+
+function fluxApplier(world: World, applier: Flux): FaultyApplier {
   return {
     // Our source looks every second.
     nudge: () => Promise.resolve(),
@@ -56,5 +75,15 @@ function fluxApplier(world: World, applier: Flux): Applier {
     },
     suspend: () => applier.patch({ suspend: true }),
     resume: () => applier.patch({ suspend: false }),
+    restart: () => applier.restart(),
+    async hasFailed() {
+      const live = await applier.kustomization();
+      const attempted = stringAt(live, "status", "lastAttemptedRevision") ?? "";
+      const ready = listAt(live, "status", "conditions").find((one) => stringAt(one, "type") === "Ready");
+      return stringAt(ready, "status") === "False" && attempted.endsWith(await world.git.tip(REPOSITORY) ?? "");
+    },
+    failure:
+      /Kustomization "flux-system\/apps" could not apply main@sha1:[0-9a-f]{40}: ReconciliationFailed: .*Refused/,
+    fencesConfigs: true,
   };
 }
