@@ -12,6 +12,7 @@ import { confirmRemoval } from "./confirm_removal.ts";
 import { CliFailure, type CliIo, EXIT } from "./io.ts";
 import { lintCommand } from "./lint.ts";
 import { painter, printable } from "./paint.ts";
+import { planCommand } from "./plan.ts";
 import { status } from "./status.ts";
 
 /** A command that parses its own arguments, `--help` too. */
@@ -24,14 +25,21 @@ export interface CliParts {
   readonly version: string;
   readonly run: ProgramCommand;
   readonly demo: ProgramCommand;
-  /** For `lint`: what this build can do. */
+  /** For `lint` and `plan`: what this build can do. */
   readonly capabilities: () => Capabilities;
 }
 
 /** Runs one command line; never throws, but for a bug. @returns the exit status */
 export async function runCli(args: readonly string[], io: CliIo, parts: CliParts): Promise<number> {
   const [name = "", ...rest] = args;
-  const commands = [status, ...acts, confirmRemoval, lintCommand(parts.capabilities), config];
+  const commands = [
+    status,
+    ...acts,
+    confirmRemoval,
+    lintCommand(parts.capabilities),
+    planCommand(parts.capabilities),
+    config,
+  ];
   try {
     switch (name) {
       case "run":
@@ -106,7 +114,8 @@ async function help(args: readonly string[], { commands, parts, io, isAsked }: H
     "",
     'See "serin COMMAND --help" for the options of one.',
     "",
-    "Exit status: 0 done; 1 refused, or errors were found; 2 wrong usage; 3 the agent cannot be reached; 4 denied.",
+    "Exit status: 0 done; 1 refused, or errors were found; 2 wrong usage; 3 the agent cannot be reached; 4 denied;",
+    "5 something would change (serin plan --detailed-exit-code).",
     "",
   ].join("\n");
   if (isAsked) io.stdout(text);

@@ -38,6 +38,7 @@ Deno.test("help lists every command, and each command has help of its own", asyn
     "adopt",
     "confirm-removal",
     "lint",
+    "plan",
     "config",
   ]);
   for (const name of names.slice(2)) {

@@ -20,6 +20,11 @@ export interface CliIo {
   /** Rejects when it is no directory. Links are neither files nor directories here. */
   readonly readDirectory: (path: string) => Promise<readonly DirectoryEntry[]>;
   readonly isDirectory: (path: string) => Promise<boolean>;
+  /**
+   * Runs the local git in a folder, without any network; what it writes to standard output.
+   * @throws {CliFailure} git cannot be run here; {Error} git's own complaint
+   */
+  readonly git: (folder: string, args: readonly string[], input?: string) => Promise<Uint8Array>;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly clock: Clock;
   /** Whether a person looks at stdout: colours and progress. */
@@ -37,6 +42,8 @@ export const EXIT = {
   unreachable: 3,
   /** The token is missing, not known, or has not the role. */
   denied: 4,
+  /** Something would change; only where that was asked to be told apart. */
+  changes: 5,
 } as const;
 
 /** Ends a command with a status and words for stderr. */

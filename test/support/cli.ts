@@ -1,6 +1,6 @@
 /** Runs the command line with everything it touches in memory, but for what a test hands in. */
 import { type CliParts, runCli } from "../../src/cli/cli.ts";
-import type { CliIo } from "../../src/cli/io.ts";
+import { CliFailure, type CliIo, EXIT } from "../../src/cli/io.ts";
 import { testCapabilities } from "./capabilities.ts";
 import { ManualClock } from "./manual_clock.ts";
 
@@ -16,6 +16,7 @@ export interface CliWorld {
   readonly env?: Readonly<Record<string, string>>;
   readonly isTerminal?: boolean;
   readonly fetch?: CliIo["fetch"];
+  readonly git?: CliIo["git"];
   readonly clock?: CliIo["clock"];
 }
 
@@ -54,6 +55,7 @@ export async function cli(args: readonly string[], world: CliWorld = {}): Promis
         return { name, isFile, isDirectory: !isFile };
       }));
     },
+    git: world.git ?? (() => Promise.reject(new CliFailure(EXIT.usage, "no git in this test"))),
     fetch: world.fetch ?? (() => Promise.reject(new Error("no network in this test"))),
     clock: world.clock ?? new ManualClock(),
     isTerminal: world.isTerminal ?? false,
