@@ -1,6 +1,6 @@
 /** Moves that several phases share: routes made true and observed, the target scaled, fences put and taken. */
 import type { Action } from "./action.ts";
-import { canaryReplicas, enoughReady } from "./capacity.ts";
+import { canaryReplicas, enoughReady, podsFor } from "./capacity.ts";
 import type { Routes } from "./routes.ts";
 import type { Run } from "./state.ts";
 import type { RunTurn, Turn } from "./turn.ts";
@@ -50,7 +50,17 @@ export function shareActions(turn: RunTurn): readonly Action[] {
 
 /** Keeps the fence, the share and what is derived as the rollout in flight has them, whatever else is waited for. */
 export function keepUpActions(turn: RunTurn): readonly Action[] {
-  return [...fenceActions(turn), ...shareActions(turn), ...repairActions(turn)];
+  const repairs = repairActions(turn);
+  const scaled = repairs.some(({ type }) => type === "apply-primary") ? [] : primaryScale(turn);
+  return [...fenceActions(turn), ...shareActions(turn), ...scaled, ...repairs];
+}
+
+/** Scales a primary up that somebody scaled down until it cannot carry its part of the traffic any more. */
+function primaryScale({ run, seen }: RunTurn): readonly Action[] {
+  const { primary } = seen.cluster;
+  const share = run.canary.analysis.strategy.type === "weights" ? 100 - run.weight : 100;
+  const short = primary.exists && !primary.deleting && primary.replicas < podsFor(share, run.primaryReplicas);
+  return short ? [{ type: "scale-primary", replicas: run.primaryReplicas }] : [];
 }
 
 /** The router agrees and its data plane has accepted it. */

@@ -256,6 +256,7 @@ for (
     ["the apex", { apex: "target" }, ["apply-services primary"], "gate"],
     ["a Service", { servicesReady: false }, ["apply-services primary"], "gate"],
     ["the primary", { primaryDrifted: true }, ["apply-primary"], "gate"],
+    ["a primary that cannot carry its part", { primary: aPrimary(OLD, { replicas: 3 }) }, ["scale-primary 4"], "gate"],
     ["the fence", { fenceNeeded: true }, ["fence"], "gate"],
     ["the fence, and the share is gone", { fenceNeeded: true, routes: { ...routes, weight: 0 } }, ["fence"], "routing"],
   ] as const satisfies readonly (readonly [string, object, readonly string[], string])[]
