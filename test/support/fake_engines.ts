@@ -42,7 +42,13 @@ interface Engine {
   readonly request: () => string | null;
   readonly suspended: () => boolean;
   readonly report: (
-    outcome: { readonly commit: string; readonly failure: string | null; readonly token: string | null },
+    outcome: {
+      readonly commit: string;
+      readonly failure: string | null;
+      readonly token: string | null;
+      /** What it holds, after the last apply. */
+      readonly inventory: readonly KubeObject[];
+    },
   ) => void;
   /** Also looks at what is live between commits. */
   readonly heals: boolean;
@@ -88,7 +94,14 @@ export function startFakeFlux(sandbox: Sandbox): FakeEngine {
       return token === (stringAt(owner, "status", "lastHandledReconcileAt") ?? null) ? null : token;
     },
     suspended: () => at(store.get(kustomization), "spec", "suspend") === true,
-    report({ commit, failure, token }) {
+    report({ commit, failure, token, inventory }) {
+      const entries = inventory.map(({ apiVersion, kind, metadata }) => {
+        const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
+        return {
+          id: `${metadata.namespace ?? ""}_${metadata.name}_${group}_${kind}`,
+          v: apiVersion.split("/").at(-1) ?? "",
+        };
+      });
       const revision = `main@sha1:${commit}`;
       const ready = failure === null
         ? { status: "True", reason: "ReconciliationSucceeded", message: `Applied revision: ${revision}` }
@@ -97,6 +110,7 @@ export function startFakeFlux(sandbox: Sandbox): FakeEngine {
         status: {
           observedGeneration: store.get(kustomization)?.metadata.generation ?? 1,
           lastAttemptedRevision: revision,
+          inventory: { entries },
           ...(failure === null ? { lastAppliedRevision: revision } : {}),
           ...(token === null ? {} : { lastHandledReconcileAt: token }),
           conditions: [{ type: "Ready", ...ready, lastTransitionTime: new Date().toISOString() }],
@@ -193,7 +207,7 @@ function startEngine(sandbox: Sandbox, engine: Engine): FakeEngine {
     if (told === reported && token === null) return;
     reported = told;
     applied = failed === null ? commit : applied;
-    engine.report({ commit, failure: failed, token });
+    engine.report({ commit, failure: failed, token, inventory: [...inventory.values()] });
   }
 
   function applyOne(object: KubeObject): void {

@@ -102,6 +102,7 @@ for (const [id, row] of Object.entries(ROWS)) {
         ["nor does one while the agent is dead", bumpWhileDead],
         ["a leftover fence is taken off at start", leftover],
         ["a bad release is reverted, and the engine applies the revert", bad],
+        ["the target leaves Git under a fence: no outage, and it is gone", targetLeaves],
         ["the agent never applied a manifest of the user's", neverApplied],
         ["no user lost a request", noneLost],
       ];
@@ -328,6 +329,22 @@ async function bad({ stage, engine, edge }: World): Promise<void> {
   );
   await until("users are on the lock", () => edge?.log.slice(-20).every(({ version }) => version === "1.5.0") ?? false);
   engine.polls = true;
+}
+
+/** Flux forgets what left Git behind a fence; Argo CD deletes it, paused or not. */
+async function targetLeaves({ stage, edge }: World): Promise<void> {
+  await bump(stage, "1.5.0", "1.6.0");
+  const canary = stage.of(NAME);
+  await canary.see("a share is on", ({ weight }) => weight === 30);
+  const manifest = await stage.sandbox.git.read(REPOSITORY, manifestOf(NAME)) ?? "";
+  const removed = await stage.sandbox.git.commit(REPOSITORY, { [manifestOf(NAME)]: null });
+  await until("the target is gone", () => live(stage) === undefined);
+  ok(reported(stage).includes(removed), "not before the engine had applied that");
+  await canary.see("at rest", ({ phase, weight }) => phase === "idle" && weight === 0);
+  await until("users are on the lock", () => edge?.log.slice(-20).every(({ version }) => version === "1.5.0") ?? false);
+  const back = manifest.replace(imageOf(NAME, "1.6.0"), imageOf(NAME, "1.5.0"));
+  await stage.sandbox.git.commit(REPOSITORY, { [manifestOf(NAME)]: back });
+  await until("it is back, and rests", () => numberAt(live(stage), "spec", "replicas") === 0);
 }
 
 function neverApplied({ stage, row }: World): void {
