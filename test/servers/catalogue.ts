@@ -151,6 +151,14 @@ export const SERVERS: readonly Server[] = [
     seconds: 5,
   },
   {
+    name: "sshd",
+    type: "debian",
+    packages: ["openssh-server", "libwrap0"],
+    programs: { sshd: "usr/sbin/sshd" },
+    libraries: { "libwrap.so.0": `${LIBRARIES}/libwrap.so.0` },
+    seconds: 5,
+  },
+  {
     name: "router-crds",
     type: "go",
     folder: "crds",

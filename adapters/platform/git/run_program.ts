@@ -41,12 +41,17 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
   run.signal?.throwIfAborted();
   const child = spawn(run);
   const watch = new Watchdog(run.clock, run.timeoutMs, run.signal);
-  const kill = () => killed(child);
+  const [output, words] = [child.stdout.getReader(), child.stderr.getReader()];
+  // What the program started may hold its pipes open beyond its end, so they are let go as well.
+  const kill = () => {
+    killed(child);
+    for (const reader of [output, words]) reader.cancel().catch(() => undefined);
+  };
   watch.signal.addEventListener("abort", kill, { once: true });
   try {
-    const [read, words, { code }] = await Promise.all([
-      readAll(child.stdout, run.outputBytesMax, { progress: () => watch.progress(), kill }),
-      readWords(child.stderr),
+    const [read, said, { code }] = await Promise.all([
+      readAll(output, run.outputBytesMax, { progress: () => watch.progress(), kill }),
+      readWords(words),
       child.status,
       write(child.stdin, run.stdin),
     ]);
@@ -56,7 +61,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramEnd> {
     return {
       code,
       output: read.bytes,
-      words: words.trim(),
+      words: said.trim(),
       cut: why === undefined ? undefined : { why, isTooLarge: read.isTooLarge },
     };
   } finally {
@@ -110,28 +115,28 @@ async function write(stdin: WritableStream<Uint8Array<ArrayBuffer>>, bytes: Uint
 }
 
 async function readAll(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
   bytesMax: number,
   on: { readonly progress: () => void; readonly kill: () => void },
 ) {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stream) {
+  for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
     on.progress();
-    size += chunk.length;
-    if (size <= bytesMax) chunks.push(chunk);
+    size += value.length;
+    if (size <= bytesMax) chunks.push(value);
     else on.kill();
   }
   const isTooLarge = size > bytesMax;
   return { bytes: isTooLarge ? new Uint8Array(0) : concatBytes(chunks), isTooLarge };
 }
 
-async function readWords(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+async function readWords(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stream) {
-    if (size < WORDS_BYTES_MAX) chunks.push(chunk.subarray(0, WORDS_BYTES_MAX - size));
-    size += chunk.length;
+  for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
+    if (size < WORDS_BYTES_MAX) chunks.push(value.subarray(0, WORDS_BYTES_MAX - size));
+    size += value.length;
   }
   return new TextDecoder().decode(concatBytes(chunks));
 }
