@@ -2,6 +2,7 @@
  * Checks over all suites of a run, a row each: of what suites left by `run.leave`, after the last of them. Suites are
  * processes of their own, so that what they leave is plain JSON, parsed here.
  */
+import { pooledRights } from "./privileges.ts";
 import { pooledShares } from "./pooled_shares.ts";
 
 export interface PooledCheck {
@@ -19,4 +20,4 @@ export interface PooledCheck {
   check(left: readonly unknown[], isWhole: boolean): string | void;
 }
 
-export const POOLED: readonly PooledCheck[] = [pooledShares];
+export const POOLED: readonly PooledCheck[] = [pooledShares, pooledRights];

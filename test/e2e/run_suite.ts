@@ -29,6 +29,7 @@ export async function runSuite(suite: Suite, options: RunSuiteOptions): Promise<
   }
   try {
     await suite.run({
+      suite: suite.name,
       folder,
       programs,
       processes,

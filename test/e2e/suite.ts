@@ -14,6 +14,8 @@ export interface Suite {
 
 /** One run of one suite. */
 export interface Run {
+  /** The suite's name. */
+  readonly suite: string;
   /** A folder of its own, for logs and all that servers write. */
   readonly folder: string;
   /** Files of the servers it asked for, by name. */

@@ -19,6 +19,7 @@ import { type ControlPlane, startControlPlane } from "./servers/control_plane.ts
 import { type DataPlane, dataPlaneObjects, startDataPlane } from "./servers/data_plane.ts";
 import { type Prometheus, startPrometheus } from "./servers/prometheus.ts";
 import { FIRST_SITE, type Site } from "./site.ts";
+import { checkPrivileges } from "./privileges.ts";
 import type { Run } from "./suite.ts";
 
 export interface World {
@@ -45,6 +46,8 @@ export interface WorldOptions {
   readonly engine: "self" | "flux" | "argocd";
   /** Files of deploy/rbac, without their ending. */
   readonly rights: readonly string[];
+  /** The only namespaces it may work in, and is told to; the whole cluster when left out. */
+  readonly onlyNamespaces?: readonly string[];
   /** More namespaces, made first. */
   readonly namespaces?: readonly string[];
   /** More CRDs. */
@@ -93,7 +96,8 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     kind: "Namespace",
     metadata: { name },
   }));
-  for (const object of [...namespaces, ...mesh.objects, ...await agentObjects(options.rights)]) {
+  const installed = await agentObjects(options.rights, options.onlyNamespaces);
+  for (const object of [...namespaces, ...mesh.objects, ...installed]) {
     await plane.cluster.apply(object);
   }
   await startNode({ processes, folder, plane, site, behaviours: options.behaviours ?? {} });
@@ -140,16 +144,19 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     async close() {
       for (const load of loads) await load.stop();
       if (options.git === undefined) await git.stop();
+      await checkPrivileges(run, { auditLog: plane.auditLog, objects: installed });
       await plane.close();
     },
   };
 }
 
 function settings(options: WorldOptions, git: GitServer, prometheus: Prometheus): string {
+  const { onlyNamespaces = [] } = options;
+  const only = onlyNamespaces.length === 0 ? "" : `kubernetes: { namespaces: [${onlyNamespaces.join(", ")}] }\n`;
   return `provider: gatewayapi:v1
 metricsServer: ${prometheus.url}
 engine: ${options.engine}
-secrets: { copy: false }
+${only}secrets: { copy: ${options.rights.includes("secrets_copy")} }
 sources:
   - name: fleet
     url: ${git.urlOf(REPOSITORY)}

@@ -5,6 +5,7 @@
 import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { listAt, stringAt } from "../../../src/core/kube_object.ts";
 import type { CanaryDetail } from "../../../src/ports/agent.ts";
+import { render } from "../../../deploy/render.ts";
 import { hashOf } from "../../../src/server/tokens.ts";
 import { callApi } from "../../wire/api_case.ts";
 import { objectsIn } from "../../support/rbac.ts";
@@ -56,6 +57,8 @@ export interface InstalledAgent {
 
 const DEPLOY = new URL("../../../deploy/", import.meta.url);
 const ROOT = new URL("../../../", import.meta.url).pathname;
+/** Files of deploy/rbac that `render` takes by itself. */
+const IN_EVERY_INSTALLATION = ["base", "identity", "leader_election"];
 const ACCOUNT = { namespace: "serin", name: "serin" };
 const ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Two agents of one run have an account each, though both find it in the same folder. */
@@ -68,11 +71,31 @@ export function agentHost({ loopback }: Site = FIRST_SITE, port = REPLICA.port):
   return `${loopback}:${port}`;
 }
 
-/** The agent's namespace, account and rights, as `kubectl apply` would bring them from deploy/. */
-export async function agentObjects(rights: readonly string[]): Promise<readonly KubeObject[]> {
+/**
+ * The agent's namespace, account and rights, as `kubectl apply` would bring them from deploy/.
+ *
+ * @param namespaces those it may work in; none for the whole cluster
+ */
+export async function agentObjects(
+  rights: readonly string[],
+  namespaces: readonly string[] = [],
+): Promise<readonly KubeObject[]> {
+  if (namespaces.length > 0) return await narrowedObjects(rights, namespaces);
   const files = ["base/namespace.yaml", "base/service_account.yaml", ...rights.map((name) => `rbac/${name}.yaml`)];
   const texts = await Promise.all(files.map((file) => Deno.readTextFile(new URL(file, DEPLOY))));
   return texts.flatMap(objectsIn);
+}
+
+/** What `deploy/render.ts` makes for some namespaces only, but for what a pod is made of. */
+async function narrowedObjects(
+  rights: readonly string[],
+  namespaces: readonly string[],
+): Promise<readonly KubeObject[]> {
+  const parts = rights.filter((name) => !IN_EVERY_INSTALLATION.includes(name));
+  const objects = objectsIn(await render(DEPLOY, { namespaces, parts }));
+  return objects.filter(({ apiVersion, kind }) =>
+    apiVersion.startsWith("rbac.authorization.k8s.io/") || kind === "Namespace" || kind === "ServiceAccount"
+  );
 }
 
 /** Starts it, and anew when it was killed: everything it needs is there already then. */

@@ -7,8 +7,6 @@ import { machineClock } from "../../../adapters/platform/clock.ts";
 import { CANARY, MANIFEST } from "../../../src/demo/stage.ts";
 import { fleetFiles } from "../fleet.ts";
 import { askedByAgent, beyondIdle, tally } from "../audit.ts";
-import { allowing, grantsTo, rightOf, rightsOf } from "../../support/rbac.ts";
-import { agentObjects } from "../servers/agent.ts";
 import { SHARES } from "../pooled_shares.ts";
 import { isSplit, served, sharesOf, shareTold } from "../shares.ts";
 import type { Checks, Run, Suite } from "../suite.ts";
@@ -39,7 +37,6 @@ export const mainJob: Suite = {
       });
       await idling(world, run.checks);
       await story(world, run);
-      await privileges(world, run.checks);
       await run.keep([
         `kubectl --kubeconfig ${world.plane.kubeconfig} get pods -A`,
         `page ${world.agent.url}/ with the token ${world.agent.apiToken}`,
@@ -124,22 +121,6 @@ async function idling(world: World, checks: Checks): Promise<void> {
     const asked = beyondIdle(await askedByAgent(world.plane.auditLog), fromMs, fromMs + IDLE_MS);
     strictEqual(asked.length, 0, tally(asked));
     return `${IDLE_MS / 1000} s`;
-  });
-}
-
-/** The audit log against deploy/rbac: nothing refused, and which rights were of use. */
-async function privileges(world: World, checks: Checks): Promise<void> {
-  await checks.check("the rights of deploy/rbac are enough: nothing was refused", async () => {
-    const asked = await askedByAgent(world.plane.auditLog);
-    const refused = asked.filter(({ code }) => code === 403);
-    strictEqual(refused.length, 0, tally(refused));
-    const grants = grantsTo({ namespace: "serin", name: "serin" }, await agentObjects(RIGHTS));
-    const used = new Set(asked.flatMap((one) => allowing(grants, one).map((grant) => rightOf(grant, one))));
-    const rights = rightsOf(grants);
-    const unused = rights.filter((right) => !used.has(right)).map((right) => right.replace(/^.*: /, ""));
-    return `${asked.length} requests; ${rights.length - unused.length} of ${rights.length} rights used, not ${
-      unused.join(", ")
-    }`;
   });
 }
 
