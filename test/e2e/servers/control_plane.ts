@@ -23,6 +23,13 @@ export interface ControlPlane {
   restartApiServer(pauseMs: number): Promise<void>;
   /** Has etcd forget all revisions but the present one. */
   compact(): Promise<void>;
+  /** Controllers and scheduler, where they were not wanted at the start. */
+  startControllers(): Promise<void>;
+  /** One more API server on the same etcd, with more flags, as the administrator reaches it. */
+  startSecond(options: { readonly port: number; readonly flags: readonly string[] }): Promise<{
+    readonly url: string;
+    readonly running: Running;
+  }>;
   /** Closes clients; the processes belong to the run. */
   close(): Promise<void>;
 }
@@ -84,7 +91,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     namespace: "default",
   };
   const cluster = openCluster({ endpoint, clock: machineClock, fieldManager: "installer" });
-  if (options.controllers) await startControllers({ processes, program, kubeconfig, address: site.loopback });
+  const controllers = { processes, program, kubeconfig, address: site.loopback };
+  if (options.controllers) await startControllers(controllers);
   return {
     address: { host, port: PORT },
     admin: { url, headers, client },
@@ -100,6 +108,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       await ready();
     },
     compact: () => compact(etcdUrl(site)),
+    startControllers: () => startControllers(controllers),
+    async startSecond({ port, flags }) {
+      const args = [...apiserverArgs(folder, site), `--secure-port=${port}`, ...flags];
+      const running = processes.start({ name: `kube-apiserver-${port}`, path: program("kube-apiserver"), args });
+      const second = `https://${host}:${port}`;
+      await untilUp(running, () => answersOk(`${second}/readyz`, { client, headers }));
+      return { url: second, running };
+    },
     async close() {
       await cluster.close();
       client.close();
