@@ -4,7 +4,10 @@ import { FIRST_SITE, type Site } from "../site.ts";
 
 export interface Prometheus {
   readonly url: string;
+  /** The one that runs, or ran last. */
   readonly running: Running;
+  /** Another one after it was killed, on the same data; resolves when it is ready. */
+  restart(): Promise<void>;
 }
 
 export interface PrometheusOptions {
@@ -24,18 +27,30 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   const listen = `${site.loopback}:9090`;
   const config = `${folder}/prometheus.yaml`;
   await Deno.writeTextFile(config, configText(options));
-  const running = processes.start({
-    name: "prometheus",
-    path: programs.get("prometheus") ?? "prometheus",
-    args: [
-      `--config.file=${config}`,
-      `--storage.tsdb.path=${folder}/prometheus`,
-      `--web.listen-address=${listen}`,
-      "--log.level=warn",
-    ],
-  });
-  await untilUp(running, () => answersOk(`http://${listen}/-/ready`));
-  return { url: `http://${listen}`, running };
+  const start = async (): Promise<Running> => {
+    const running = processes.start({
+      name: "prometheus",
+      path: programs.get("prometheus") ?? "prometheus",
+      args: [
+        `--config.file=${config}`,
+        `--storage.tsdb.path=${folder}/prometheus`,
+        `--web.listen-address=${listen}`,
+        "--log.level=warn",
+      ],
+    });
+    await untilUp(running, () => answersOk(`http://${listen}/-/ready`));
+    return running;
+  };
+  let running = await start();
+  return {
+    url: `http://${listen}`,
+    get running() {
+      return running;
+    },
+    async restart() {
+      running = await start();
+    },
+  };
 }
 
 /** JSON is YAML. */

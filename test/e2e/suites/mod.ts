@@ -4,6 +4,10 @@ import { argocd, argocdFaults } from "./argocd.ts";
 import { contract } from "./contract.ts";
 import { endurance } from "./endurance.ts";
 import { faults } from "./faults.ts";
+import { faultsAgent } from "./faults_agent.ts";
+import { faultsGit } from "./faults_git.ts";
+import { faultsHand } from "./faults_hand.ts";
+import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
 import { mainJob } from "./main_job.ts";
 import { strategies } from "./strategies.ts";
@@ -20,4 +24,8 @@ export const SUITES: readonly Suite[] = [
   fluxFaults,
   argocdFaults,
   endurance,
+  faultsAgent,
+  faultsServers,
+  faultsGit,
+  faultsHand,
 ];
