@@ -10,6 +10,7 @@ import { faultsHand } from "./faults_hand.ts";
 import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
 import { mainJob } from "./main_job.ts";
+import { namespaced } from "./namespaced.ts";
 import { strategies } from "./strategies.ts";
 import { twoClusters } from "./two_clusters.ts";
 
@@ -20,6 +21,7 @@ export const SUITES: readonly Suite[] = [
   flux,
   argocd,
   faults,
+  namespaced,
   twoClusters,
   fluxFaults,
   argocdFaults,
