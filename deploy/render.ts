@@ -5,7 +5,8 @@
  *     deno run --allow-read=deploy --ignore-env deploy/render.ts
  *     deno run --allow-read=deploy --ignore-env deploy/render.ts --namespaces=shop,billing --with=router_istio,engine_flux
  *
- * `--with` adds files of deploy/rbac by name. The configuration and Secrets are never part of it.
+ * `--with` adds files of deploy/rbac by name; `--own=NAMESPACE` puts the agent itself into another namespace than
+ * "serin". The configuration and Secrets are never part of it.
  */
 import { parseAllDocuments, stringify } from "yaml";
 
@@ -14,7 +15,11 @@ export interface RenderOptions {
   readonly namespaces: readonly string[];
   /** Files of deploy/rbac to add, without ".yaml". */
   readonly parts: readonly string[];
+  /** The agent's own namespace; "serin" unless told otherwise. */
+  readonly own?: string;
 }
+
+const OWN = "serin";
 
 const FILES: readonly string[] = [
   "base/namespace.yaml",
@@ -40,9 +45,34 @@ export async function render(folder: URL, options: RenderOptions): Promise<strin
   const texts = await Promise.all(files.map(async (file) => {
     const text = (await Deno.readTextFile(new URL(file, folder))).trim();
     const isNarrowed = file.startsWith("rbac/") && !CLUSTER_WIDE.includes(file) && options.namespaces.length > 0;
-    return isNarrowed ? narrowed(text, options.namespaces) : text;
+    const placed = options.own === undefined || options.own === OWN ? text : moved(text, options.own);
+    return isNarrowed ? narrowed(placed, options.namespaces) : placed;
   }));
   return `# Made by deploy/render.ts from deploy/base and deploy/rbac; edit those.\n---\n${texts.join("\n---\n")}\n`;
+}
+
+/** The agent's own objects in another namespace, and its account named there. */
+function moved(text: string, own: string): string {
+  const documents = parseAllDocuments(text).map((document) => document.toJS());
+  return documents.map(({ metadata, subjects, ...rest }) => {
+    const isNamespace = rest.kind === "Namespace" && metadata.name === OWN;
+    const placed = {
+      ...metadata,
+      ...(isNamespace ? { name: own } : {}),
+      ...(metadata.namespace === OWN ? { namespace: own } : {}),
+    };
+    const { apiVersion, kind, ...body } = rest;
+    const bound = subjects?.map((subject: Readonly<Record<string, string>>) =>
+      subject["namespace"] === OWN ? { ...subject, namespace: own } : subject
+    );
+    return stringify({
+      apiVersion,
+      kind,
+      metadata: placed,
+      ...body,
+      ...(bound === undefined ? {} : { subjects: bound }),
+    }).trim();
+  }).join("\n---\n");
 }
 
 /** ClusterRoles and their bindings as Roles and RoleBindings of each namespace; all else as it is. */
@@ -71,6 +101,8 @@ function listed(name: string): readonly string[] {
 }
 
 if (import.meta.main) {
-  const text = await render(new URL("./", import.meta.url), { namespaces: listed("namespaces"), parts: listed("with") });
+  const [own = OWN] = listed("own");
+  const options = { namespaces: listed("namespaces"), parts: listed("with"), own };
+  const text = await render(new URL("./", import.meta.url), options);
   await Deno.stdout.write(new TextEncoder().encode(text));
 }

@@ -90,6 +90,23 @@ Deno.test("an installation for some namespaces has no cluster-wide right but to 
   ok(!may("PUT", "/api/v1/namespaces/shop/secrets/login"));
 });
 
+Deno.test("an installation in a namespace of another name has everything there, and nothing elsewhere", async () => {
+  const own = "delivery";
+  const options = { namespaces: ["shop"], parts: ["router_gatewayapi", "secrets_copy", "engine_flux"], own };
+  const objects = objectsIn(await render(DEPLOY, options));
+  deepStrictEqual(objects.filter(({ kind }) => kind === "Namespace").map(({ metadata }) => metadata.name), [own]);
+  const places = new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? []));
+  deepStrictEqual([...places].sort(), [own, "flux-system", "shop"]);
+  const grants = grantsTo({ namespace: own, name: "serin" }, objects);
+  const rules = objects.flatMap((object) => listAt(object, "rules"));
+  strictEqual(grants.length, rules.length, "a role is not bound");
+  deepStrictEqual(grantsTo(ACCOUNT, objects), []);
+  const lease = attributesOf("PUT", `/apis/coordination.k8s.io/v1/namespaces/${own}/leases/serin`);
+  ok(lease !== null && allowing(grants, lease).length > 0);
+  const usual = await render(DEPLOY, { namespaces: [], parts: [], own: "serin" });
+  strictEqual(usual, await render(DEPLOY, { namespaces: [], parts: [] }));
+});
+
 /** Plurals of engine objects. */
 const PLURALS: Readonly<Record<string, string>> = {
   Kustomization: "kustomizations",

@@ -23,6 +23,8 @@ export interface Places {
 export interface AgentProcess {
   /** Lines of its log so far. */
   readonly lines: readonly string[];
+  /** Whether it has ended by itself. */
+  readonly ended: boolean;
   /** Ends it as Kubernetes does; returns its exit code and what it wrote to stderr. */
   end(): Promise<{ readonly code: number; readonly errors: string }>;
 }
@@ -47,7 +49,11 @@ export function placed(flags: readonly string[], places: Places): readonly strin
 }
 
 /** @param flags as `placed` returns them */
-export function startAgentProcess(flags: readonly string[], places: Places): AgentProcess {
+export function startAgentProcess(
+  flags: readonly string[],
+  places: Places,
+  env: Readonly<Record<string, string>> = {},
+): AgentProcess {
   const [host = "", port = ""] = places.apiServer.split(":");
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -64,6 +70,7 @@ export function startAgentProcess(flags: readonly string[], places: Places): Age
       POD_NAME: "serin-0",
       DENO_AUDIT_PERMISSIONS: places.auditFile,
       NO_COLOR: "1",
+      ...env,
     },
     stdin: "null",
     stdout: "piped",
@@ -72,8 +79,13 @@ export function startAgentProcess(flags: readonly string[], places: Places): Age
   const lines: string[] = [];
   const reading = readLines(child.stdout, lines);
   const errors = new Response(child.stderr).text();
+  let ended = false;
+  child.status.then(() => ended = true);
   return {
     lines,
+    get ended() {
+      return ended;
+    },
     async end() {
       try {
         child.kill("SIGTERM");

@@ -4,25 +4,15 @@
  * the test, and so does a right that nothing uses.
  */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { machineClock } from "../../adapters/platform/clock.ts";
 import type { KubeObject } from "../../src/core/kube_object.ts";
-import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
-import { CANARY, filesOf, HOST, MANIFEST, REPOSITORY } from "../../src/demo/stage.ts";
-import { startLoad } from "../../src/sandbox/load/load_generator.ts";
-import { clusterObjects, type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts";
-import { hashOf } from "../../src/server/tokens.ts";
-import { type AgentProcess, flagsOfDeployment, placed, startAgentProcess } from "../support/agent_process.ts";
-import { type Authority, createAuthority } from "../support/certificates.ts";
+import type { Clone } from "../../src/demo/clone.ts";
+import { CANARY, MANIFEST } from "../../src/demo/stage.ts";
+import { ACCOUNT, type Cast, withCast } from "../support/cast.ts";
 import { type Grant, grantsTo, objectsIn, rightsOf } from "../support/rbac.ts";
-import { openRbacGate, type RbacGate } from "../support/rbac_gate.ts";
 import { until } from "../support/until.ts";
 
 const DEPLOY = new URL("../../deploy/", import.meta.url);
-const DEMO_FILES = new URL("../../fixtures/demo/", import.meta.url);
 const CANARY_FILE = "apps/podinfo/canary.yaml";
-const ACCOUNT = { namespace: "serin", name: "serin" };
-const API_TOKEN = "a-token-of-the-test";
-const GIT = { username: "serin", password: "a-password-of-the-test" };
 
 /** Rights that these runs do not use, each with why it is given. docs/security.md says the same. */
 const NOT_USED_HERE: Readonly<Record<string, string>> = {
@@ -50,105 +40,6 @@ async function grantsOf(...files: readonly string[]): Promise<readonly Grant[]> 
 /** Those of the rights that nothing used and nothing excuses. */
 function idle(grants: readonly Grant[], used: ReadonlySet<string>): readonly string[] {
   return rightsOf(grants).filter((right) => !used.has(right) && !(right.replace(/^.*: /, "") in NOT_USED_HERE));
-}
-
-interface Cast {
-  readonly sandbox: Sandbox;
-  readonly gate: RbacGate;
-  readonly agent: AgentProcess;
-  readonly clone: Clone;
-  /** Deno's flags as the process has them. */
-  readonly flags: readonly string[];
-  readonly auditFile: string;
-  /** Asks the agent's own API. */
-  ask(path: string, init?: RequestInit): Promise<Response>;
-}
-
-interface CastOptions {
-  readonly grants: readonly Grant[];
-  readonly change?: (files: Record<string, string>) => void;
-  readonly objects?: readonly KubeObject[];
-  readonly settings?: string;
-}
-
-async function withCast(options: CastOptions, body: (cast: Cast) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
-  const authority = createAuthority();
-  const sandbox = await startSandbox({ clock: machineClock, dir: `${dir}/server`, gitAuth: GIT });
-  const certified = authority.server();
-  const gate = openRbacGate({ upstream: sandbox.api.url, token: "a-bound-token", certified, grants: options.grants });
-  const load = startLoad({ url: sandbox.mesh.gatewayUrl, host: HOST, ratePerSecond: 40, clock: machineClock });
-  let agent: AgentProcess | undefined;
-  try {
-    const own = { apiVersion: "v1", kind: "Namespace", metadata: { name: ACCOUNT.namespace } };
-    const objects = [own, ...clusterObjects(CANARY.namespace, "public"), ...options.objects ?? []];
-    for (const object of objects) sandbox.api.store.create(object);
-    const files: Record<string, string> = { ...await filesOf(DEMO_FILES) };
-    options.change?.(files);
-    await sandbox.git.createRepository(REPOSITORY, files);
-    await mount(dir, authority, configText(sandbox, `${dir}/etc`, options.settings ?? ""));
-    const host = (url: string): string => new URL(url).host;
-    const gitUrl = sandbox.git.urlOf(REPOSITORY);
-    const places = {
-      apiServer: `127.0.0.1:${gate.port}`,
-      allowedHosts: `${host(gitUrl)},${host(sandbox.metrics.url)}`,
-      configFolder: `${dir}/etc`,
-      serviceAccountFolder: `${dir}/account`,
-      auditFile: `${dir}/audit.jsonl`,
-    };
-    const flags = placed(await flagsOfDeployment(), places);
-    const running = startAgentProcess(flags, places);
-    agent = running;
-    const withUser = gitUrl.replace("://", `://${GIT.username}:${GIT.password}@`);
-    const clone = await cloneRepository(withUser, `${dir}/clone`);
-    const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
-      const headers = { authorization: `Bearer ${API_TOKEN}`, "content-type": "application/json" };
-      return await fetch(`http://127.0.0.1:${portOf(running)}${path}`, { ...init, headers });
-    };
-    await body({ sandbox, gate, agent: running, clone, flags, auditFile: places.auditFile, ask });
-  } finally {
-    await load.stop();
-    await agent?.end();
-    await gate.close();
-    await sandbox.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-/** The folders that Kubernetes mounts into the pod. */
-async function mount(dir: string, authority: Authority, config: string): Promise<void> {
-  const files = {
-    "etc/serin.yaml": config,
-    "etc/git/token": `${GIT.password}\n`,
-    "account/token": "a-bound-token\n",
-    "account/ca.crt": authority.caPem,
-    "account/namespace": ACCOUNT.namespace,
-  };
-  for (const [path, text] of Object.entries(files)) {
-    await Deno.mkdir(`${dir}/${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
-    await Deno.writeTextFile(`${dir}/${path}`, text);
-  }
-}
-
-function configText(sandbox: Sandbox, folder: string, settings: string): string {
-  return `cluster: sandbox
-provider: gatewayapi:v1
-metricsServer: ${sandbox.metrics.url}
-engine: self
-listen: 127.0.0.1:0
-tokens:
-  - { name: robin, hash: "${hashOf(API_TOKEN)}", roles: [admin] }
-sources:
-  - name: fleet
-    url: ${sandbox.git.urlOf(REPOSITORY)}
-    pollInterval: 1s
-    auth: { username: ${GIT.username}, tokenFile: ${folder}/git/token }
-${settings}`;
-}
-
-function portOf(agent: AgentProcess): number {
-  const line = agent.lines.find((text) => text.includes('"event":"started"'));
-  return line === undefined ? 0 : JSON.parse(line).port;
 }
 
 /** Waits, and says what the agent said where it waits in vain. */
