@@ -21,8 +21,8 @@ const SECRET_TIMEOUT_MS = 15_000;
 
 export interface RemoteParts {
   readonly clock: Clock;
-  readonly cluster: Cluster;
-  readonly telling: Telling;
+  readonly cluster: Pick<Cluster, "live">;
+  readonly telling: Pick<Telling, "fetched" | "pushed">;
   /** The agent's own, for Secrets that name none. */
   readonly namespace: string;
   readonly readText: (path: string) => Promise<string>;
@@ -74,7 +74,7 @@ export function openRemote(source: SourceConfig, parts: RemoteParts): OpenedRemo
 /** The same remote, with its fetches and pushes told to telemetry. */
 function measuredRemote(
   remote: GitRemote,
-  to: { readonly name: string; readonly clock: Clock; readonly telling: Telling },
+  to: { readonly name: string; readonly clock: Clock; readonly telling: RemoteParts["telling"] },
 ): GitRemote {
   return {
     url: remote.url,

@@ -155,7 +155,7 @@ async function query(askers: Askers, planned: PlannedQuery, signal: AbortSignal)
 
 /** Keys of a Secret, decoded. Read when needed and never kept. */
 export async function readSecret(
-  cluster: Cluster,
+  cluster: Pick<Cluster, "live">,
   named: { readonly namespace: string; readonly name: string },
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
