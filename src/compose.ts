@@ -15,10 +15,12 @@ import { openCluster } from "../adapters/platform/kube.ts";
 import { knownRouters, routers, routerTraits } from "../adapters/routers/mod.ts";
 import { scalers } from "../adapters/scalers/mod.ts";
 import { selectorOf, services, workloads } from "../adapters/workloads/mod.ts";
-import type { AgentConfig } from "./config/agent_config.ts";
+import type { AgentConfig, SourceConfig } from "./config/agent_config.ts";
+import { byBranch } from "./config/by_branch.ts";
 import type { ClusterIdentity } from "./core/decision.ts";
 import type { KubeObject, ObjectRef } from "./core/kube_object.ts";
 import { BugError, InvalidSpecError, RejectedError } from "./errors.ts";
+import { readersAsOne, shareOf } from "./ledger/shared_branch.ts";
 import { createLedger } from "./ledger/writer.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Cluster } from "./ports/cluster.ts";
@@ -119,14 +121,18 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const { namespace } = platform.endpoint;
     const installations = new InstallationTokens(clock);
     const parts = { clock, cluster, telling, namespace, readText: platform.readText, installations };
-    for (const source of config.sources) remotes.push(openRemote(source, parts));
+    const groups = byBranch(config.sources);
+    for (const [first] of groups) remotes.push(openRemote(first, parts));
     const identity = await identify(config, cluster);
     const readOnly = config.mode === "observe";
     const secretKey = config.secrets.copy && !readOnly
       ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
       : null;
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
-    const made = remotes.map((remote) => openBranch(remote, shared));
+    const made = groups.flatMap((group, index) => {
+      const remote = remotes[index];
+      return remote === undefined ? [] : [openBranch(group, remote, shared)];
+    });
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = steadyStore(createStateStore({ cluster, epoch: () => election.epoch(), readOnly }), clock);
     const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
@@ -136,7 +142,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
       http,
       tables,
       identity,
-      branches: made.map(({ branch }) => branch),
+      branches: made.flatMap(({ branches }) => branches),
       store,
       telling,
       election: { ...election, leader: () => null },
@@ -158,7 +164,11 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
         try {
           await Promise.all([
             agent.run(signal),
-            ...made.flatMap(({ source, ledger, right }) => [source.run(signal), ledger.run(signal), right.run(signal)]),
+            ...made.flatMap(({ sources, ledger, right }) => [
+              ...sources.map((source) => source.run(signal)),
+              ledger.run(signal),
+              right.run(signal),
+            ]),
           ]);
         } finally {
           await election.stop();
@@ -234,47 +244,54 @@ interface Shared {
   readonly telling: Telling;
 }
 
+/** One branch of one remote: as many sources as name it, and one writer. */
 interface Made {
-  readonly branch: Branch;
-  readonly source: RunningSource;
+  readonly branches: readonly Branch[];
+  readonly sources: readonly RunningSource[];
   readonly ledger: ReturnType<typeof createLedger>;
   readonly right: PushRight;
 }
 
-function openBranch({ source, remote, measured }: OpenedRemote, shared: Shared): Made {
+/** @param group the sources of one branch; credentials and author are those of the first */
+function openBranch(
+  group: readonly [SourceConfig, ...SourceConfig[]],
+  { source: first, remote, measured }: OpenedRemote,
+  shared: Shared,
+): Made {
   const { config, platform, identity } = shared;
   const { clock } = platform;
-  const follower = createSource({
-    name: source.name,
-    remote: measured,
-    clock,
-    pollMs: source.pollIntervalMs,
-    paths: source.paths,
-    cluster: config.cluster,
-    capabilities: capabilitiesOf(config),
-  });
+  const follow = (source: SourceConfig): RunningSource =>
+    createSource({
+      name: source.name,
+      remote: measured,
+      clock,
+      pollMs: source.pollIntervalMs,
+      paths: source.paths,
+      cluster: config.cluster,
+      capabilities: capabilitiesOf(config),
+    });
+  const [follower, ...others] = [follow(first), ...group.slice(1).map(follow)] as const;
+  const sources = [follower, ...others];
   const ledger = createLedger({
     remote: measured,
-    reader: follower,
+    reader: readersAsOne([follower, ...others]),
     cluster: identity,
     clock,
-    author: { name: source.authorName, email: source.authorEmail },
+    author: { name: first.authorName, email: first.authorEmail },
     isLeader: shared.isLeader,
   });
   const right = new PushRight(remote, clock);
-  return {
-    branch: {
-      source: follower,
-      ledger,
-      url: source.url,
-      branch: source.branch,
-      cannotPush: () => right.problem,
-      onPushRight: (listener) => right.onChange(listener),
-    },
-    source: follower,
-    ledger,
-    right,
-  };
+  const listeners: (() => void)[] = [];
+  right.onChange(() => listeners.forEach((listener) => listener()));
+  const branches = sources.map((source): Branch => ({
+    source,
+    ledger: others.length === 0 ? ledger : shareOf(ledger),
+    url: first.url,
+    branch: first.branch,
+    cannotPush: () => right.problem,
+    onPushRight: (listener) => void listeners.push(listener),
+  }));
+  return { branches, sources, ledger, right };
 }
 
 interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {

@@ -2,6 +2,7 @@
 import { at, type Json, type JsonObject, listAt, stringAt } from "../core/kube_object.ts";
 import type { FieldPath } from "../schema/path.ts";
 import type { Problem } from "../schema/validate.ts";
+import { disagreements } from "./by_branch.ts";
 
 /** @param config may have schema errors; what is absent or of a wrong type is passed over */
 export function checkConfig(config: JsonObject): readonly Problem[] {
@@ -9,6 +10,7 @@ export function checkConfig(config: JsonObject): readonly Problem[] {
     ...repeated(config, "sources"),
     ...repeated(config, "tokens"),
     ...listAt(config, "sources").flatMap((source, index) => sourceProblems(config, source, index)),
+    ...disagreements(config),
     ...shardProblems(config),
     ...portProblems(config),
     ...notBuilt(config),

@@ -101,7 +101,11 @@ const source = object({
   branch: field(pattern("^[^\\s~^:?*\\\\[]+$", "the name of a branch"), "Branch that says what should run.", {
     default: "main",
   }),
-  paths: field(listOf(nonEmptyText), "Folders that are read.", { default: [], defaultText: "all" }),
+  paths: field(
+    listOf(nonEmptyText),
+    "Folders that are read. Sources of one branch may differ in this; they share a connection and one writer.",
+    { default: [], defaultText: "all" },
+  ),
   pollInterval: field(wait, "Time between two looks.", { default: "30s" }),
   auth: field(auth, "How to log in."),
   caFile: field(file, "File of certificate authorities for this server, beside the usual ones."),
