@@ -118,8 +118,11 @@ function guard(turn: RunTurn): Step | null {
       return null;
   }
   const { target } = seen.cluster;
-  if (run.templateDigest !== null && target.templateDigest !== run.templateDigest) {
-    const what = target.exists ? "The live target is no longer what was analysed." : "The target was deleted.";
+  // One that is being deleted may be there for as long as its pods take to go; they are not ready for that alone.
+  if (run.templateDigest !== null && (target.templateDigest !== run.templateDigest || target.deleting)) {
+    const what = target.exists && !target.deleting
+      ? "The live target is no longer what was analysed."
+      : "The target was deleted.";
     return rollBack(turn, "superseded", what);
   }
   // An engine without our fence would have deleted it by now.

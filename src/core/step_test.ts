@@ -4,6 +4,7 @@ import {
   anObservation,
   aState,
   aWorkload,
+  NEW,
   NEWER,
   NOW,
   OLD,
@@ -25,6 +26,11 @@ const CASES: readonly (readonly [name: string, seen: SeenOverrides, cause: strin
   ["a newer candidate", { git: { candidate: NEWER } }, "superseded"],
   ["the tip back at the lock", { git: { candidate: OLD } }, "cancelled"],
   ["the live target edited", { cluster: { target: aWorkload(NEWER, 1) } }, "superseded"],
+  [
+    "the live target on its way out",
+    { cluster: { target: aWorkload(NEW, 2, { ready: 0, deleting: true }) } },
+    "superseded",
+  ],
   ["the live target deleted", { cluster: { target: NO_WORKLOAD } }, "superseded"],
   ["the target left Git behind our fence", {
     git: { presence: "broken", canary: null, candidate: null },

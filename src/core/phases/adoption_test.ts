@@ -376,6 +376,11 @@ Deno.test("handing back: what users are on is never deleted, though it left Git 
   }]);
 });
 
+Deno.test("handing back: without revertOnDeletion the fence comes off before it is released", () => {
+  const next = stepped(gone(null, { cluster: { fence: "ours" } }, false));
+  deepEqual([next.place, next.does], ["handing-back", ["unfence"]]);
+});
+
 Deno.test("handing back: without revertOnDeletion the primary stays and serves, and that is said", () => {
   const next = stepped(gone(null, {}, false));
   deepEqual([next.place, next.does, next.says], ["released", [], ["removed"]]);

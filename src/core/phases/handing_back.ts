@@ -15,6 +15,8 @@ export function stepHandingBack(turn: Turn): Step {
     return waitAndTell(turn, "stalled", "The Canary's file cannot be read: nothing is handed back.");
   }
   if (!canary.revertOnDeletion) {
+    // Once released, nobody would ask for it again.
+    if (seen.cluster.fence === "ours") return waitFor(turn, "Takes the fence off.", unfenceActions(turn));
     const what =
       `The Canary is gone from Git: the primary "${canary.target.name}-primary" stays in place and serves, since revertOnDeletion is false.`;
     return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { severity: "warn", alert: true })]);

@@ -52,6 +52,7 @@ function apply(turn: RunTurn): Step {
   if (cluster.fence === "ours" && cluster.fenceRun !== run.id) {
     return keep(turn, {}, unfenceActions(turn), { waitsFor: "Takes an earlier rollout's fence off." });
   }
+  if (cluster.target.deleting) return keep(turn, {}, [], { waitsFor: "Waits until the deleted target is gone." });
   if (cluster.engineApplies) {
     if (cluster.targetRevision !== run.release.revision) {
       return keep(turn, {}, [{ type: "apply-target", release: run.release }]);

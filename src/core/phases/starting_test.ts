@@ -33,6 +33,17 @@ for (
       ["apply-target"],
       [],
     ],
+    [
+      "a deleted target is on its way out",
+      {
+        stage: "applying",
+        run: { templateDigest: null },
+        seen: { cluster: { target: aWorkload(NEW, 1, { deleting: true }), targetRevision: OLD.revision } },
+      },
+      "applying",
+      [],
+      [],
+    ],
     ["self: it was applied", { stage: "applying" }, "scaling", [], []],
     [
       "an engine has not applied it",

@@ -279,7 +279,9 @@ async function canaryComesBack(story: Story): Promise<void> {
   await world.clone.pull();
   const left = (await world.clone.git("log", "-1", "--format=%H", "--diff-filter=D", "--", CANARY_FILE)).trim();
   const text = await world.clone.git("show", `${left}~1:${CANARY_FILE}`);
-  await push(story, "Bring the Canary back", { [CANARY_FILE]: text });
+  // From here on it is meant to be handed back, or to go with its target.
+  const back = text.replace("\nspec:\n", "\nspec:\n  revertOnDeletion: true\n");
+  await push(story, "Bring the Canary back", { [CANARY_FILE]: back });
   await promoted(world, "6.1.9");
 }
 
