@@ -94,7 +94,10 @@ export class Observer {
   /** What landed before a fetch that succeeded is at its tip, or was undone there. */
   fetched(source: Source): void {
     if (source.view.state !== "fresh") return;
+    const now = this.#options.clock.now();
     for (const [decision, landed] of this.#landed) {
+      // The clock was set back meanwhile: the next fetch is after it for certain.
+      if (landed.at > now) this.#landed.set(decision, { ...landed, at: now });
       // A fetch that began before the push may have ended after it, and knows nothing of it.
       if (landed.source !== source || source.view.fetchedAt < landed.at) continue;
       this.#shown.add(decision);
@@ -268,7 +271,11 @@ export class Observer {
   reviewRemovals(source: Source): void {
     const known = [...this.#options.ids].filter(([key]) => this.branchOf(key)?.source === source);
     const removed = known.filter(([, id]) => source.presence(id) === "removed").map(([key]) => key);
-    const held = this.#removals.held({ known: known.map(([key]) => key), removed, now: this.#options.clock.now() });
+    const held = this.#removals.held({
+      known: known.map(([key]) => key),
+      removed,
+      now: this.#options.clock.monotonic(),
+    });
     this.#held.set(source, held);
   }
 }

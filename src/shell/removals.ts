@@ -10,6 +10,7 @@ export interface RemovalInput {
   /** Canaries of the source that have a state, or had one within the hour. */
   readonly known: readonly string[];
   readonly removed: readonly string[];
+  /** By a clock that nobody sets, milliseconds. */
   readonly now: number;
 }
 
