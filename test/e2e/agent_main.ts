@@ -1,7 +1,7 @@
 /**
  * The agent as it is installed, under the same Deno flags, composed with two adapters that a suite can turn: its clock,
- * which can be set, and the wire to the API server, on which a chosen request is held until the process was frozen and
- * woken. The product has no such switches; this program is not part of it.
+ * which can be set, and the wire to the API server and Git, on which a chosen request is held until the process was
+ * frozen and woken. The product has no such switches; this program is not part of it.
  *
  *     agent_main.ts run --config=<file>      orders are read from <file>.orders.json, again and again
  */
@@ -53,13 +53,14 @@ function settableClock(file: string): Clock {
   return { ...machineClock, now: () => machineClock.now() + offsetMs };
 }
 
-/** Below everything that checks the Lease: what is held here is past all checks. */
+/** Below everything that checks the Lease, for the API server and for Git: what is held here is past all checks. */
 function holdRequests(file: string): void {
   const send = globalThis.fetch;
   const held = new Set<string>();
   globalThis.fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    const called = `${init?.method ?? "GET"} ${url.pathname}`;
+    const method = init?.method ?? (input instanceof Request ? input.method : "GET");
+    const called = `${method} ${url.pathname}`;
     const order = ordersOf(file).hold?.find((text) => !held.has(text) && new RegExp(text).test(called));
     if (order === undefined) return await send(input, init);
     held.add(order);

@@ -25,7 +25,7 @@ import {
 import { leaseOf } from "../lease.ts";
 import type { Checks, Suite } from "../suite.ts";
 import { CLOCK_APPS, CLOCK_BEHAVIOURS, clockStories } from "./faults_clock.ts";
-import { leaderStories, PAIR_APPS } from "./faults_leader.ts";
+import { leaderStories, PAIR_APPS, PUSH_APP } from "./faults_leader.ts";
 
 const KILLS = 10;
 const KILLED_APPS = ["ada", "bea", "cat", "dot"] as const;
@@ -48,7 +48,7 @@ export const faultsAgent: Suite = {
   servers: ["etcd", "kubernetes", "contour", "envoy", "prometheus"],
   tier: "all",
   async run(run) {
-    const names = [...KILLED_APPS, ...PAIR_APPS, ...CLOCK_APPS];
+    const names = [...KILLED_APPS, ...PAIR_APPS, PUSH_APP, ...CLOCK_APPS];
     const stage = await openFaultStage(run, names, {
       replica: { entry: "test/e2e/agent_main.ts" },
       behaviours: CLOCK_BEHAVIOURS,

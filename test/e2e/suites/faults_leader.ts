@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
+import { REPOSITORY } from "../../../src/demo/stage.ts";
 import { openGate } from "../../support/fault_stage.ts";
 import { until } from "../../support/until.ts";
 import { HELD } from "../agent_main.ts";
@@ -39,6 +40,7 @@ const HOLDS = [
 const HELD_APPS = HOLDS.map(({ app }) => app);
 
 export const PAIR_APPS: readonly string[] = ["pair", ...HELD_APPS];
+export const PUSH_APP = "held-push";
 
 export const SECOND = { pod: "serin-1", port: 8091 };
 /** A Lease lasts 15 s, and is looked at every 5 s. */
@@ -50,6 +52,7 @@ export async function leaderStories(stage: FaultStage, checks: Checks): Promise<
   const loads = PAIR_APPS.map((app) => usersOf(stage, app));
   await leaderKilled(stage, checks, first);
   await frozenLeader(stage, checks, second);
+  await frozenPush(stage, checks, stage.world.agent);
   await checks.check("no request was lost while leaders came and went", () => nothingLost(loads));
 }
 
@@ -87,7 +90,11 @@ export async function frozenLeader(stage: FaultStage, checks: Checks, leader: In
       await holdAtHalf(stage, "2.0.0", ...HELD_APPS);
       await leader.order({ hold: HOLDS.map(({ hold }) => hold) });
       openGate(stage, ...HELD_APPS);
-      await until("its writes are on the way", () => heldBy(leader, HOLDS.length), 14_000);
+      await until(
+        "its writes are on the way",
+        async () => await heldCount(leader) >= HOLDS.length || await pause(),
+        14_000,
+      );
       leader.running.signal("SIGSTOP");
       await until(
         "another one leads",
@@ -127,14 +134,48 @@ export async function frozenLeader(stage: FaultStage, checks: Checks, leader: In
   );
 }
 
+/** The same with a push on the way; the other one stands by already. */
+async function frozenPush(stage: FaultStage, checks: Checks, leader: InstalledAgent): Promise<void> {
+  await checks.check("the leader is frozen with a push on the way, and woken: Git does not take it", async () => {
+    const { world } = stage;
+    const { holder } = await leaseOf(stage);
+    const before = await heldCount(leader);
+    await holdAtHalf(stage, "2.0.0", PUSH_APP);
+    await leader.order({ hold: ["POST .*/git-receive-pack$"] });
+    openGate(stage, PUSH_APP);
+    await until("its push is on the way", async () => await heldCount(leader) > before || await pause(), 14_000);
+    leader.running.signal("SIGSTOP");
+    await until(
+      "another one leads",
+      async () => (await leaseOf(stage)).holder !== holder || await pause(),
+      TAKEOVER_MS_MAX,
+    );
+    await remembers(stage, PUSH_APP, "is promoted by the other one", promotedTo("2.0.0"));
+    await holdAtHalf(stage, "3.0.0", PUSH_APP);
+    const [tip, pushes] = [await world.git.tip(REPOSITORY), pushesOf(stage)];
+    leader.running.signal("SIGCONT");
+    await until("its push is answered", async () => pushesOf(stage) > pushes || await pause(), 20_000);
+    await machineClock.sleep(6_000);
+    strictEqual(await world.git.tip(REPOSITORY), tip, "the branch did not move");
+    openGate(stage, PUSH_APP);
+    await remembers(stage, PUSH_APP, "is promoted", promotedTo("3.0.0"));
+    const wanted = ["2.0.0", "3.0.0"].map((tag) => `Promote demo/${PUSH_APP} to ${PUSH_APP}:${tag}`);
+    deepStrictEqual((await decisionsOf(stage, PUSH_APP)).slice(1), wanted);
+  });
+}
+
+function pushesOf({ world }: FaultStage): number {
+  return world.git.requests.get(`POST /${REPOSITORY}.git/git-receive-pack`) ?? 0;
+}
+
 async function pause(): Promise<false> {
   await machineClock.sleep(200);
   return false;
 }
 
-async function heldBy(agent: InstalledAgent, count: number): Promise<boolean> {
+async function heldCount(agent: InstalledAgent): Promise<number> {
   const log = await Deno.readTextFile(agent.running.logFile);
-  return log.split("\n").filter((line) => line.includes(`"${HELD}"`)).length >= count || await pause();
+  return log.split("\n").filter((line) => line.includes(`"${HELD}"`)).length;
 }
 
 /** Versions of all that a late write could change, and what is remembered. */
