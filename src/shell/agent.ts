@@ -23,6 +23,7 @@ import { KeyQueue } from "./queue.ts";
 import { reconcile, reconcileCommand, type TurnParts } from "./reconcile.ts";
 import { readinessOf } from "./readiness.ts";
 import { Rehearsal } from "./rehearsal.ts";
+import { createRoster, type Roster } from "./roster.ts";
 import { stampEpoch } from "./stamp.ts";
 import type { StateStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
@@ -65,7 +66,7 @@ export class ServingAgent implements Agent {
   readonly #watching: Watching;
   readonly #observer: Observer;
   readonly #hooks: HookRunner;
-  readonly #ids = new Map<string, CanaryId>();
+  readonly #roster: Roster;
   readonly #states = new Map<string, State>();
   readonly #failures = new Map<string, number>();
   readonly #troubles = new Map<string, Verdict>();
@@ -78,23 +79,22 @@ export class ServingAgent implements Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { clock, cluster, tables } = options;
-    this.#queue = new KeyQueue({ clock, parallel: options.parallel, turn: (key) => this.#turn(key) });
-    this.#watching = createWatching({
-      cluster,
-      tables,
-      defaultEngine: options.defaultEngine,
-      namespaces: options.namespaces,
+    const { clock, cluster, namespaces, tables, telling } = options;
+    this.#roster = createRoster({
+      namespaces,
+      elsewhere: (canary) => telling.log("info", "canary-elsewhere", { canary, namespaces }),
     });
+    this.#queue = new KeyQueue({ clock, parallel: options.parallel, turn: (key) => this.#turn(key) });
+    this.#watching = createWatching({ cluster, tables, defaultEngine: options.defaultEngine, namespaces });
     this.#observer = new Observer({
       ...options,
-      ids: this.#ids,
+      ids: this.#roster.ids,
       ensure: (canary, signal) => this.#watching.ensure(canary, signal),
     });
-    this.#hooks = new HookRunner({ http: options.http, gate: tables.gate, log: options.telling.log });
+    this.#hooks = new HookRunner({ http: options.http, gate: tables.gate, log: telling.log });
     cluster.onChange((ref) => this.#wake(this.#watching.canariesOf(ref)));
     for (const { source, ledger, onPushRight } of options.branches) {
-      onPushRight?.(() => this.#wake([...this.#ids.keys()]));
+      onPushRight?.(() => this.#wake([...this.#roster.ids.keys()]));
       source.onChange((keys) => this.#sourceChanged(source, keys));
       ledger.onOutcome((decision, outcome) => this.#outcome(source, decision, outcome));
     }
@@ -127,18 +127,20 @@ export class ServingAgent implements Agent {
   }
 
   #meetKnown(): void {
-    for (const id of this.#options.store.known()) this.#meet(id);
+    for (const id of this.#options.store.known()) this.#roster.meet(id);
     for (const { source } of this.#options.branches) this.#observer.reviewRemovals(source);
-    this.#wake([...this.#ids.keys()]);
+    this.#wake([...this.#roster.ids.keys()]);
   }
 
   canaries(): readonly CanarySummary[] {
-    return [...this.#ids].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, id]) => summaryOf(this.#viewInput(key, id)));
+    return [...this.#roster.ids].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, id]) =>
+      summaryOf(this.#viewInput(key, id))
+    );
   }
 
   canary(id: CanaryId): CanaryDetail | undefined {
     const key = canaryKey(id);
-    if (!this.#ids.has(key)) return undefined;
+    if (!this.#roster.ids.has(key)) return undefined;
     const input = this.#viewInput(key, id);
     const branch = this.#observer.branchOf(key);
     const { entry, state } = input;
@@ -169,7 +171,7 @@ export class ServingAgent implements Agent {
 
   command(id: CanaryId, command: Command): Promise<CommandAnswer> {
     const key = canaryKey(id);
-    if (!this.#ids.has(key)) return Promise.resolve({ type: "unknown-canary" });
+    if (!this.#roster.ids.has(key)) return Promise.resolve({ type: "unknown-canary" });
     if (!this.leading) return Promise.resolve({ type: "not-leader", leader: this.#options.election.leader() });
     return new Promise((resolve) => {
       this.#inbox.set(key, [...this.#inbox.get(key) ?? [], { command, answer: resolve }]);
@@ -182,7 +184,7 @@ export class ServingAgent implements Agent {
     const confirmed = this.#observer.confirmRemovals();
     if (confirmed === 0) return Promise.resolve({ type: "refused", reason: "No removal waits to be confirmed." });
     this.#options.telling.log("info", "removal-confirmed", { by, canaries: confirmed });
-    this.#wake([...this.#ids.keys()]);
+    this.#wake([...this.#roster.ids.keys()]);
     return Promise.resolve({ type: "done", message: `The removal of ${confirmed} canaries is confirmed.` });
   }
 
@@ -215,18 +217,14 @@ export class ServingAgent implements Agent {
     };
   }
 
-  #meet(id: CanaryId): void {
-    this.#ids.set(canaryKey(id), id);
-  }
-
   #wake(keys: readonly string[]): void {
     const now = this.#options.clock.now();
-    for (const key of keys) if (this.#ids.has(key)) this.#queue.add(key, now);
+    for (const key of keys) if (this.#roster.ids.has(key)) this.#queue.add(key, now);
   }
 
   #sourceChanged(source: Source, keys: readonly string[]): void {
     for (const [key, entry] of source.view.catalogue?.entries ?? []) {
-      if (!this.#ids.has(key)) this.#meet(entry.type === "canary" ? entry.canary.id : entry.id);
+      if (!this.#roster.ids.has(key)) this.#roster.meet(entry.type === "canary" ? entry.canary.id : entry.id);
     }
     for (const key of keys) if (this.#troubles.get(key)?.type === "stopped") this.#troubles.delete(key);
     this.#observer.fetched(source);
@@ -246,7 +244,7 @@ export class ServingAgent implements Agent {
   }
 
   async #turn(key: string): Promise<void> {
-    const id = this.#ids.get(key);
+    const id = this.#roster.ids.get(key);
     const { clock, telling } = this.#options;
     if (id === undefined || this.#troubles.get(key)?.type === "stopped") return;
     const startedAt = clock.monotonic();
@@ -278,7 +276,7 @@ export class ServingAgent implements Agent {
       return;
     }
     await this.#options.store.remove(id).catch((error) => this.#failed(key, id, error));
-    this.#ids.delete(key);
+    this.#roster.forget(key);
     this.#states.delete(key);
     this.#watching.forget(key);
     this.#queue.forget(key);

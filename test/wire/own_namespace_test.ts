@@ -1,5 +1,5 @@
 /** An agent that is installed in a namespace of another name: its Lease lies there, with nothing said in the configuration. */
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { render } from "../../deploy/render.ts";
 import { stringAt } from "../../src/core/kube_object.ts";
 import { withCast } from "../support/cast.ts";
@@ -14,7 +14,14 @@ Deno.test("an agent installed elsewhere leads there, by the rights that were ren
   const objects = objectsIn(await render(DEPLOY, { namespaces: ["demo"], parts, own: OWN }));
   const settings = "kubernetes: { namespaces: [demo] }\nsecrets: { copy: false }";
   const grants = grantsTo({ namespace: OWN, name: "serin" }, objects);
-  await withCast({ grants, settings, namespace: OWN }, async ({ sandbox, gate, agent }) => {
+  // What belongs to another namespace belongs to another agent.
+  const change = (files: Record<string, string>): void => {
+    for (const name of ["canary", "deployment"]) {
+      const text = files[`apps/podinfo/${name}.yaml`] ?? "";
+      files[`apps/elsewhere/${name}.yaml`] = text.replaceAll("namespace: demo", "namespace: elsewhere");
+    }
+  };
+  await withCast({ grants, settings, namespace: OWN, change }, async ({ sandbox, gate, agent, ask }) => {
     const ref = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", name: "serin" };
     const lease = () => sandbox.api.store.get({ ...ref, namespace: OWN });
     await until("it leads", () => agent.lines.some((line) => line.includes('"event":"leading"')), 60_000)
@@ -23,6 +30,10 @@ Deno.test("an agent installed elsewhere leads there, by the rights that were ren
       });
     strictEqual(stringAt(lease(), "spec", "holderIdentity"), "serin-0");
     strictEqual(sandbox.api.store.get({ ...ref, namespace: "serin" }), undefined);
+    const listed = async (): Promise<string> => await (await ask("/api/v1/canaries")).text();
+    await until("it works in its namespace", async () => (await listed()).includes('"outcome":"initialised"'), 60_000);
+    ok(agent.lines.some((line) => line.includes('"event":"canary-elsewhere","canary":"elsewhere/podinfo"')));
+    ok(!(await listed()).includes("elsewhere"));
     deepStrictEqual(gate.refused, []);
   });
 });

@@ -107,8 +107,13 @@ async function files(): Promise<Readonly<Record<string, string>>> {
     `app: ${MESH}`,
   )
     .replace(/ {10}envFrom:[\s\S]*$/, "");
+  // What belongs to another namespace belongs to another agent.
+  const elsewhere = [CANARY_FILE, MANIFEST].map((file) =>
+    [file.replace("podinfo", OTHER), (found[file] ?? "").replaceAll("namespace: demo", `namespace: ${OTHER}`)] as const
+  );
   return {
     ...found,
+    ...Object.fromEntries(elsewhere),
     "apps/podinfo/scaler.yaml": SCALER,
     "apps/mesh/deployment.yaml": mesh,
     "apps/mesh/canary.yaml": canaryText(MESH),
