@@ -129,10 +129,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
       ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
       : null;
     const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
-    const made = groups.flatMap((group, index) => {
-      const remote = remotes[index];
-      return remote === undefined ? [] : [openBranch(group, remote, shared)];
-    });
+    const made = openBranches(groups, remotes, shared);
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = steadyStore(createStateStore({ cluster, epoch: () => election.epoch(), readOnly }), clock);
     const election = electionOf(config, platform, { cluster, telling, lead: () => agent.lead() });
@@ -164,11 +161,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
         try {
           await Promise.all([
             agent.run(signal),
-            ...made.flatMap(({ sources, ledger, right }) => [
-              ...sources.map((source) => source.run(signal)),
-              ledger.run(signal),
-              right.run(signal),
-            ]),
+            ...made.flatMap(({ runs }) => runs.map((one) => one.run(signal))),
           ]);
         } finally {
           await election.stop();
@@ -247,14 +240,23 @@ interface Shared {
 /** One branch of one remote: as many sources as name it, and one writer. */
 interface Made {
   readonly branches: readonly Branch[];
-  readonly sources: readonly RunningSource[];
-  readonly ledger: ReturnType<typeof createLedger>;
-  readonly right: PushRight;
+  /** Followers, writer and whatever else goes on until the end. */
+  readonly runs: readonly { run(signal: AbortSignal): Promise<void> }[];
+}
+
+type Group = readonly [SourceConfig, ...SourceConfig[]];
+
+/** @param remotes one a group, in their order */
+function openBranches(groups: readonly Group[], remotes: readonly OpenedRemote[], shared: Shared): readonly Made[] {
+  return groups.flatMap((group, index) => {
+    const remote = remotes[index];
+    return remote === undefined ? [] : [openBranch(group, remote, shared)];
+  });
 }
 
 /** @param group the sources of one branch; credentials and author are those of the first */
 function openBranch(
-  group: readonly [SourceConfig, ...SourceConfig[]],
+  group: Group,
   { source: first, remote, measured }: OpenedRemote,
   shared: Shared,
 ): Made {
@@ -291,7 +293,7 @@ function openBranch(
     cannotPush: () => right.problem,
     onPushRight: (listener) => void listeners.push(listener),
   }));
-  return { branches, sources, ledger, right };
+  return { branches, runs: [...sources, ledger, right] };
 }
 
 interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {
