@@ -2,7 +2,7 @@
  * Whether a commit is signed by somebody who may. A signature vouches for the commit and for everything below it, as with
  * Flux and Argo CD. What cannot be checked does not count as signed.
  */
-import { InvalidSpecError, SerinError } from "../../../src/errors.ts";
+import { SerinError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import { findSigner, parseAllowedSigners } from "./allowed_signers.ts";
 import { parseCommit } from "./commit.ts";
@@ -97,12 +97,4 @@ async function sshComplaint(
     if (error instanceof DOMException) return "its SSH signature cannot be checked: its key is no key";
     throw error;
   }
-}
-
-/** @throws {InvalidSpecError} nobody would be allowed */
-export function checkedPolicy(policy: SignaturePolicy): SignaturePolicy {
-  if (policy.ssh !== undefined || policy.openpgp !== undefined) return policy;
-  throw new InvalidSpecError("Cannot check signatures: nobody is allowed to sign", {
-    fix: 'Configure "verify.allowedSignersFile" or "verify.openpgpKeysFile".',
-  });
 }

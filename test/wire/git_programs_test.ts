@@ -1,0 +1,92 @@
+/** Machines without the programs that SSH and OpenPGP need, and agents that may not run them: the reason is said. */
+import assert from "node:assert/strict";
+import { machineClock } from "../../adapters/platform/clock.ts";
+import { PrivateFolder } from "../../adapters/platform/git/private_folder.ts";
+import { runProgram } from "../../adapters/platform/git/run_program.ts";
+import { type GitRemoteOptions, openGitRemote } from "../../adapters/platform/git.ts";
+import { RejectedError } from "../../src/errors.ts";
+import { missingTools } from "../support/signing_tools.ts";
+import { makeSshKey } from "../support/ssh_keys.ts";
+
+async function fetchOverSsh(): Promise<unknown> {
+  const key = await makeSshKey();
+  const options: GitRemoteOptions = {
+    url: "ssh://git@127.0.0.1:1/fleet.git",
+    branch: "main",
+    clock: machineClock,
+    access: { ssh: { privateKey: key.privateText, knownHosts: `[127.0.0.1]:1 ${key.publicText}\n` } },
+  };
+  const remote = openGitRemote(options);
+  try {
+    return await remote.fetch();
+  } finally {
+    await remote.close();
+  }
+}
+
+function lacking(says: RegExp, fix: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof RejectedError, String(error));
+    assert.equal(error.data["reason"], "no-program");
+    assert.match(error.message, says);
+    assert.match(error.fix ?? "", fix);
+    return true;
+  };
+}
+
+Deno.test("a machine without ssh is told apart from one whose server is away", async () => {
+  const path = Deno.env.get("PATH") ?? "";
+  Deno.env.set("PATH", "/nowhere");
+  try {
+    await assert.rejects(fetchOverSsh(), lacking(/there is no program "ssh"/, /an image that has "ssh"/));
+  } finally {
+    Deno.env.set("PATH", path);
+  }
+});
+
+Deno.test("a folder for keys is its owner's alone, and goes with all that is in it", async () => {
+  const folder = await PrivateFolder.create("test");
+  const file = await folder.write("key", "secret\n");
+  assert.equal(((await Deno.stat(folder.path)).mode ?? 0) & 0o777, 0o700);
+  assert.equal(((await Deno.stat(file)).mode ?? 0) & 0o777, 0o600);
+  await assert.rejects(folder.write("key", "again"), Deno.errors.AlreadyExists);
+  await folder.remove();
+  await assert.rejects(Deno.stat(folder.path), Deno.errors.NotFound);
+  await folder.remove();
+});
+
+const needSsh: readonly Deno.TestDefinition[] = [{
+  name: "an agent that may not run ssh says which flag it lacks",
+  permissions: { run: ["git"], read: true, write: true, env: true },
+  fn: () => assert.rejects(fetchOverSsh(), lacking(/may not run "ssh"/, /--allow-run=ssh/)),
+}, {
+  name: "a program that waits for ever is ended, when it is silent for too long or its caller gives up",
+  async fn() {
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const giveUp = new AbortController();
+    const run = (timeoutMs: number, signal?: AbortSignal) =>
+      runProgram({
+        program: "ssh",
+        args: ["-F", "none", "-p", String(silent.addr.port), "--", "git@127.0.0.1", "true"],
+        stdin: new Uint8Array(0),
+        outputBytesMax: 1000,
+        timeoutMs,
+        clock: machineClock,
+        signal,
+      });
+    try {
+      assert.match((await run(200)).cut?.why ?? "", /no answer within 200 ms/);
+      const running = run(60_000, giveUp.signal);
+      giveUp.abort(new Error("no longer wanted"));
+      await assert.rejects(running, /no longer wanted/);
+    } finally {
+      silent.close();
+    }
+  },
+}];
+const missing = await missingTools("ssh");
+if (missing.length === 0) { for (const test of needSsh) Deno.test(test); }
+else {
+  const line = `programs: ${needSsh.length} tests left out: "ssh" is not on the PATH\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
+}
