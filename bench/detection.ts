@@ -7,7 +7,7 @@ import { runGit } from "../src/demo/clone.ts";
 import { startGitServer } from "../src/sandbox/git/git_server.ts";
 import { type Memory, memoryOf } from "./process_figures.ts";
 import type { Row } from "./report.ts";
-import { deployment, deploymentPath, shopFiles, shopName } from "./shop.ts";
+import { deployment, deploymentPath, shopFiles, shopName } from "../test/support/fleet_files.ts";
 import { REPOSITORY } from "./stand.ts";
 
 const SIZES = [1_000, 10_000, 50_000];

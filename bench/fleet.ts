@@ -5,8 +5,8 @@
  */
 import { cpuMsOf, memoryOf } from "./process_figures.ts";
 import type { Row } from "./report.ts";
-import { startRival } from "./rival.ts";
-import { deployment, deploymentPath, shopFiles, shopName } from "./shop.ts";
+import { startRival } from "../test/support/rival.ts";
+import { deployment, deploymentPath, shopFiles, shopName } from "../test/support/fleet_files.ts";
 import { REPOSITORY, withStand } from "./stand.ts";
 
 const CANARIES = 200;
@@ -29,7 +29,7 @@ export async function fleet(): Promise<readonly Row[]> {
     const bumpAt = performance.now();
     await git.commit(REPOSITORY, bumped);
     await agent.hint();
-    const rival = await startRival(git.urlOf(REPOSITORY), `${stand.dir}/rival`);
+    const rival = await startRival(git.urlOf(REPOSITORY), `${stand.dir}/rival`, 0);
     await agent.settled(CANARIES, ":6.0.1").catch(async (error) => {
       await rival.stop();
       throw error;
@@ -48,7 +48,7 @@ export async function fleet(): Promise<readonly Row[]> {
       one(`${CANARIES} canaries promoted at once beside a rival`, "ms", ms),
       one("processor time of the agent for it", "ms", await cpuMsOf(agent.pid) - startCpuMs),
       one("its commits", "commits", commits),
-      one("the rival's pushes meanwhile", "pushes", rivals),
+      one("the rival's pushes meanwhile", "pushes", rivals.length),
       one("API requests a canary for the whole rollout", "requests", requests.length / CANARIES),
       one("conflicts among all of them", "requests", conflicts.length),
       one("peak memory of the agent", "MiB", memory.peak),

@@ -8,7 +8,7 @@ import { listAt, numberAt } from "../src/core/kube_object.ts";
 import type { DirectChange } from "../src/sandbox/api/cluster.ts";
 import { until } from "../test/support/until.ts";
 import type { Row } from "./report.ts";
-import { deploymentPath, shopFiles, shopName } from "./shop.ts";
+import { deploymentPath, shopFiles, shopName } from "../test/support/fleet_files.ts";
 import { REPOSITORY, withStand } from "./stand.ts";
 
 const RUNS = 7;

@@ -2,7 +2,7 @@
 import { machineClock } from "../adapters/platform/clock.ts";
 import { cpuMsOf } from "./process_figures.ts";
 import type { Row } from "./report.ts";
-import { shopFiles } from "./shop.ts";
+import { shopFiles } from "../test/support/fleet_files.ts";
 import { withStand } from "./stand.ts";
 
 const WINDOWS = 5;

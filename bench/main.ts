@@ -2,7 +2,7 @@
  * `deno task bench [name…] [--json FILE]`: measures what the agent costs and prints a table. Figures are printed, never
  * judged: clocks of shared machines lie. What can be counted is asserted in `test/wire/requests_test.ts`.
  */
-import { burst } from "./burst.ts";
+import { burst, crowd } from "./burst.ts";
 import { detection } from "./detection.ts";
 import { fleet } from "./fleet.ts";
 import { hint } from "./hint.ts";
@@ -18,6 +18,7 @@ const benchmarks: ReadonlyMap<string, () => Promise<readonly Row[]>> = new Map([
   ["hint", hint],
   ["detection", detection],
   ["burst", burst],
+  ["crowd", crowd],
   ["fleet", fleet],
 ]);
 

@@ -1,7 +1,7 @@
 /** From nothing to ready, and the memory it takes: the agent's process beside one of the same runtime that does nothing. */
 import { memoryOf } from "./process_figures.ts";
 import type { Row } from "./report.ts";
-import { shopFiles } from "./shop.ts";
+import { shopFiles } from "../test/support/fleet_files.ts";
 import { withStand } from "./stand.ts";
 
 const RUNS = 7;

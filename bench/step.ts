@@ -8,7 +8,7 @@ import type { RequestRecord } from "../src/sandbox/api/server.ts";
 import type { Sandbox } from "../src/sandbox/sandbox.ts";
 import { until } from "../test/support/until.ts";
 import type { Row } from "./report.ts";
-import { deploymentPath, shopFiles, shopName } from "./shop.ts";
+import { deploymentPath, shopFiles, shopName } from "../test/support/fleet_files.ts";
 import { REPOSITORY, withStand } from "./stand.ts";
 
 const ANALYSIS = `    interval: 1s
