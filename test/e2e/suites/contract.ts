@@ -1,7 +1,8 @@
 /**
  * One contract, two servers: every request of fixtures/kubernetes-api, which the embedded API server must answer as
- * recorded, is sent to the real one; what routers, workloads, Services and scalers render is applied to it, strictly, with
- * the real CRDs; and so is everything that deploy/ installs.
+ * recorded, is sent to the real one, and every story that takes more than one request is told to it; what routers,
+ * workloads, Services and scalers render is applied to it, strictly, with the real CRDs, and so is everything that
+ * deploy/ installs; and the CRDs of deploy/ are shown specs, good and bad.
  */
 import { strictEqual } from "node:assert/strict";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
@@ -12,6 +13,9 @@ import { objectsIn } from "../../support/rbac.ts";
 import { type ControlPlane, startControlPlane } from "../servers/control_plane.ts";
 import type { Run, Suite } from "../suite.ts";
 import { installKinds, ownKinds } from "../world.ts";
+import { defaults } from "./contract_defaults.ts";
+import { specs } from "./contract_specs.ts";
+import { stories } from "./contract_stories.ts";
 
 const DEPLOY = new URL("../../../deploy/", import.meta.url);
 const ROUTER_KINDS = ["httproutes.yaml", "gateways.yaml", "gatewayclasses.yaml"];
@@ -34,7 +38,12 @@ export const contract: Suite = {
       );
       await installKinds(plane, istio);
       await rendered(run, plane);
+      await defaults(run, plane);
       await installed(run, plane);
+      await specs(run, plane);
+      await stories(run, plane, false);
+      await plane.startControllers();
+      await stories(run, plane, true);
     } finally {
       await plane.close();
     }

@@ -20,6 +20,7 @@ import { openWorld, RIGHTS, type World } from "../world.ts";
 const LOAD_PER_SECOND = 40;
 const CANARY_FILE = "apps/podinfo/canary.yaml";
 const MESH = "mesh";
+const FILES = ["canary.yaml", "deployment.yaml"];
 const OTHER = "elsewhere";
 const ISTIO_KINDS = [
   "virtualservices.networking.istio.io",
@@ -116,6 +117,7 @@ async function files(): Promise<Readonly<Record<string, string>>> {
     ...Object.fromEntries(elsewhere),
     "apps/podinfo/scaler.yaml": SCALER,
     "apps/mesh/deployment.yaml": mesh,
+    "apps/mesh/notes.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: notes, namespace: demo }\n",
     "apps/mesh/canary.yaml": canaryText(MESH),
   };
 }
@@ -262,7 +264,8 @@ async function somebodyWrites(
 async function removed(world: World): Promise<void> {
   const { plane, clone } = world;
   await clone.pull();
-  await clone.git("rm", "-r", "--quiet", "apps/podinfo", "apps/mesh");
+  // A folder without any manifest may be a mistake: one stays in each.
+  await clone.git("rm", "--quiet", ...["podinfo", MESH].flatMap((name) => FILES.map((file) => `apps/${name}/${file}`)));
   const person = ["-c", "user.name=Robin", "-c", "user.email=robin@example.com"];
   await clone.git(...person, "commit", "--quiet", "--message", "Remove the applications");
   await clone.git("push", "--quiet", "origin", "HEAD:main");

@@ -45,7 +45,28 @@ function servicePort(port: Json): Json {
 function autoscalerSpec(spec: JsonObject): JsonObject {
   const cpu = { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } };
   const metrics = listAt(spec, "metrics");
-  return { ...fill(spec, { minReplicas: 1 }), metrics: metrics.length > 0 ? metrics : [cpu] };
+  const behavior = at(spec, "behavior");
+  return {
+    ...fill(spec, { minReplicas: 1 }),
+    metrics: metrics.length > 0 ? metrics : [cpu],
+    // Whoever says something of one direction gets the rest of both.
+    ...(isJsonObject(behavior) ? { behavior: scalingBehavior(behavior) } : {}),
+  };
+}
+
+const SCALE_UP = {
+  stabilizationWindowSeconds: 0,
+  selectPolicy: "Max",
+  policies: [{ type: "Pods", value: 4, periodSeconds: 15 }, { type: "Percent", value: 100, periodSeconds: 15 }],
+};
+const SCALE_DOWN = { selectPolicy: "Max", policies: [{ type: "Percent", value: 100, periodSeconds: 15 }] };
+
+function scalingBehavior(behavior: JsonObject): JsonObject {
+  return {
+    ...behavior,
+    scaleUp: fill(objectAt(behavior, "scaleUp"), SCALE_UP),
+    scaleDown: fill(objectAt(behavior, "scaleDown"), SCALE_DOWN),
+  };
 }
 
 function secret(object: JsonObject): JsonObject {
