@@ -212,3 +212,44 @@ Deno.test("--frozen refuses a package that the lock does not name, --cached-only
     await Deno.remove(empty, { recursive: true });
   }
 });
+
+/** Runs a command in a terminal of its own until it has said something, or ended; returns what it has said. */
+async function inTerminal(command: readonly string[], words: RegExp): Promise<string> {
+  const child = new Deno.Command("script", {
+    args: ["--quiet", "--return", "--command", command.join(" "), "/dev/null"],
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const stdin = child.stdin.getWriter();
+  let said = "";
+  const reading = (async () => {
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) said += text;
+  })();
+  let ended = false;
+  const status = child.status.then(() => ended = true);
+  try {
+    await until("it has said something, or ended", () => words.test(said) || ended, 30_000);
+  } finally {
+    if (!ended) child.kill("SIGKILL");
+    await stdin.close().catch(() => undefined);
+    await Promise.all([status, reading]);
+  }
+  return said;
+}
+
+Deno.test("without --no-prompt somebody at a terminal would be asked for more", async () => {
+  ok((await flagsOfDeployment()).includes("--no-prompt"));
+  const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
+  try {
+    await Deno.writeTextFile(`${dir}/main.ts`, 'await Deno.readTextFile("/etc/hostname");');
+    const deno = [Deno.execPath(), "run", "--no-config"];
+    match(await inTerminal([...deno, `${dir}/main.ts`], /Allow\?/), /Allow\?/);
+    const refused = await inTerminal([...deno, "--no-prompt", `${dir}/main.ts`], /Requires read access/);
+    match(refused, /Requires read access/);
+    ok(!refused.includes("Allow?"));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
