@@ -82,6 +82,11 @@ function applied(commit: string, owners: readonly KubeObject[]): AppliedView {
 function kustomizationApplied(commit: string, owner: KubeObject, name: string): AppliedView {
   const revisionOf = (field: string): string => stringAt(owner, "status", field) ?? "";
   const lastApplied = revisionOf("lastAppliedRevision");
+  // Asked after a fence came off: until then it may have applied the commit all but what was fenced.
+  const asked = stringAt(owner, "metadata", "annotations", REQUESTED_ANNOTATION);
+  if (asked !== undefined && asked !== stringAt(owner, "status", "lastHandledReconcileAt")) {
+    return { type: "pending", message: `${name} is asked to reconcile, and has not done so yet` };
+  }
   if (isCommit(lastApplied, commit)) return { type: "applied", message: `${name} applied ${lastApplied}` };
   const attempted = revisionOf("lastAttemptedRevision");
   if (!isCommit(attempted, commit)) {

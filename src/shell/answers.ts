@@ -18,6 +18,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Http } from "../ports/http.ts";
 import type { Measurement, MetricLabels, PlannedQuery } from "../ports/metrics.ts";
+import { configDifference } from "./config_difference.ts";
 import { observedDigests } from "./digests.ts";
 import { choose, refsOf } from "./facts.ts";
 import { secretCopies } from "./secrets.ts";
@@ -62,7 +63,7 @@ export async function answer(
   return answers;
 }
 
-/** A dry run of the primary made from the release, beside the live target. */
+/** A dry run of the primary made from the release, beside the live target; and its configs beside the live ones. */
 async function compare(askers: Askers, canary: Canary, release: Release, signal: AbortSignal): Promise<ComparisonView> {
   const { cluster, tables } = askers;
   const { workload, scaler } = choose(tables, canary);
@@ -74,7 +75,8 @@ async function compare(askers: Askers, canary: Canary, release: Release, signal:
   const dry = await cluster.apply(parts.workload, { dryRun: true, force: true, signal });
   const live = cluster.get(refs.targetRef);
   return {
-    difference: live === undefined ? null : workload.difference(canary, live, dry),
+    difference: live === undefined ? null : workload.difference(canary, live, dry) ??
+      await configDifference(cluster, { namespace: canary.id.namespace, release }, signal),
     templateDigest: live === undefined ? "" : digestOf(at(live, "spec", "template") ?? null),
     primary: parts.workload,
     configs: parts.configs.filter((config) => config.kind !== "Secret"),

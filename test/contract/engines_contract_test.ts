@@ -175,6 +175,14 @@ Deno.test("flux: a Kustomization has applied a commit once it came to its health
       object: { spec: { suspend: true }, ...status(mine, mine, ready("True", "x")) },
       type: "suspended",
     },
+    {
+      name: "asked to reconcile since",
+      object: {
+        metadata: { name: "apps", annotations: { "reconcile.fluxcd.io/requestedAt": "2" } },
+        ...status(mine, mine, ready("True", "ReconciliationSucceeded")),
+      },
+      type: "pending",
+    },
     { name: "old form", object: status(`main/${COMMIT}`, "", []), type: "applied" },
     { name: "no status", object: {}, type: "pending" },
   ]);

@@ -5,7 +5,9 @@
 import type { Action } from "../action.ts";
 import { type Lock, lockDigest } from "../decision.ts";
 import { remember } from "../locks.ts";
+import { podTemplateOf } from "../release.ts";
 import { lastOf, turnedDown } from "../runs.ts";
+import { isSame } from "../same.ts";
 import type { RollbackCause, State } from "../state.ts";
 import {
   repairActions,
@@ -54,7 +56,7 @@ function rest(turn: RunTurn): Step {
   const cause: RollbackCause = run.rollback?.cause ?? "cancelled";
   const unfence = unfenceActions(turn);
   const floorOff: Action = { type: "floor-primary", floor: null };
-  if (cause !== "superseded") {
+  if (cause !== "superseded" || onlyConfigsChanged(turn)) {
     const zero = targetToZero(turn);
     if (zero.length > 0) {
       return keep(turn, {}, [...unfence, ...zero, floorOff], { waitsFor: "Scales the canary down." });
@@ -83,6 +85,13 @@ function rest(turn: RunTurn): Step {
     }
   }
   return conclude({ ...turn, state: { ...state, decision: null } }, cause, [...unfence, floorOff]);
+}
+
+/** Pods read a config when they start: those of the earlier candidate would pass for the newer one's, template and all. */
+function onlyConfigsChanged({ run, seen }: RunTurn): boolean {
+  const { candidate } = seen.git;
+  return candidate !== null && candidate.revision !== run.release.revision &&
+    isSame(podTemplateOf(candidate.target), podTemplateOf(run.release.target));
 }
 
 /**

@@ -16,8 +16,10 @@ import {
   SECOND,
   type SituationOptions,
 } from "../../../test/support/core_builders.ts";
+import { aConfigMap } from "../../../test/support/builders.ts";
 import { stepped } from "../../../test/support/phase_case.ts";
 import { lockDigest } from "../decision.ts";
+import { trackedConfig } from "../release.ts";
 import type { RollbackCause } from "../state.ts";
 
 const route = (weight: number) => ({
@@ -88,6 +90,13 @@ for (
 Deno.test("rolling back: a replaced candidate's pods stay for the next one", () => {
   const next = stepped(at({ run: because("superseded") }));
   deepEqual([next.state.phase, next.does], ["idle", ["floor-primary"]]);
+});
+
+Deno.test("rolling back: pods that read another config at their start do not stay for one whose template is the same", () => {
+  const configs = [trackedConfig({ kind: "ConfigMap", name: "shop", optional: false }, aConfigMap())];
+  const candidate = { ...NEW, revision: "ofconfigs", configs };
+  const next = stepped(at({ run: because("superseded"), seen: { git: { candidate } } }));
+  deepEqual([next.state.phase, next.does], ["rolling-back", ["scale-target 0", "floor-primary"]]);
 });
 
 // A promotion that is on its way

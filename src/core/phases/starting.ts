@@ -104,6 +104,10 @@ function scaleUp(turn: RunTurn): Step {
   return keep(turn, {}, [wakeAt(deadline)], { waitsFor: what });
 }
 
+/** An engine that says a commit is applied may still be about to apply what an earlier fence kept from it. */
+const ENGINE_LAG_MS = 30_000;
+const ENGINE_LOOK_MS = 2_000;
+
 function compare(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const answer = seen.answers.comparison;
@@ -111,6 +115,10 @@ function compare(turn: RunTurn): Step {
   if (answer.difference !== null) {
     const nextCheckAt = now + run.canary.analysis.intervalMs;
     const what = `What runs is not what would be promoted: ${answer.difference}`;
+    if (!seen.cluster.engineApplies && now < run.startedAt + ENGINE_LAG_MS) {
+      const soon = Math.min(nextCheckAt, now + ENGINE_LOOK_MS);
+      return keep(turn, { stageSince: now, nextCheckAt: soon }, [wakeAt(soon)], { waitsFor: what });
+    }
     // Where the agent applies, somebody changed the target by hand: Git's words are applied again, and looked at anew.
     const { engineApplies } = seen.cluster;
     const again: readonly Action[] = engineApplies ? [{ type: "apply-target", release: run.release }] : [];

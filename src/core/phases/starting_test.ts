@@ -12,6 +12,7 @@ import {
   OLD,
   OPEN,
   rollingOut,
+  SECOND,
   shop,
   type SituationOptions,
   unknown,
@@ -112,6 +113,17 @@ for (
       "comparing",
       [],
       ["stalled"],
+    ],
+    [
+      "what runs is not yet what would be promoted (engine, a moment ago)",
+      {
+        stage: "comparing",
+        run: { startedAt: NOW - 5 * SECOND },
+        seen: { cluster: engine, answers: { comparison: aComparison(NEW, { difference: "spec.x" }) } },
+      },
+      "comparing",
+      [],
+      [],
     ],
     [
       "what runs is what would be promoted",
