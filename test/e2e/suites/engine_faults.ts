@@ -33,6 +33,8 @@ const LOOK_EVERY_MS = 50;
 const INTERVAL_MS = 6_000;
 /** Beside an engine whose ConfigMaps cannot be fenced: from the changed ConfigMap to a route without the canary. */
 const CONFIG_LAG_MS_MAX = 3_000;
+/** From traffic that is back to the engine's apply of what the fence held back. */
+const CONFIG_LATE_MS_MAX = 15_000;
 
 const REFUSED = "apps/podinfo/refused.yaml";
 const REFUSED_MANIFEST = `apiVersion: v1
@@ -179,6 +181,8 @@ async function configChanges(story: Story): Promise<string> {
   }, 90_000);
   const lagMs = (backMs ?? 0) - (changedMs ?? 0);
   ok(lagMs <= (applier.fencesConfigs ? LOOK_EVERY_MS : CONFIG_LAG_MS_MAX), `${lagMs} ms after the ConfigMap`);
+  // Otherwise the rollout that follows would be analysed with the old one.
+  ok(-lagMs < CONFIG_LATE_MS_MAX, `the ConfigMap changed only ${-lagMs} ms after traffic was back`);
   await promoted(world, "6.1.5");
   return lagMs <= 0 ? `${-lagMs} ms before the ConfigMap changed` : `${lagMs} ms after the ConfigMap changed`;
 }
