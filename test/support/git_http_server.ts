@@ -19,6 +19,8 @@ export type GitFault =
     /** The connection breaks after so many bytes of the body. */
     | { readonly type: "reset"; readonly bytes: number }
     | { readonly type: "hang" }
+    /** The body comes byte by byte. */
+    | { readonly type: "drip"; readonly everyMs: number }
     | { readonly type: "empty" }
     /** Another body than git's. */
     | {
@@ -120,7 +122,12 @@ export class GitHttpServer {
     const bytes = body instanceof Uint8Array ? body : body.bytes;
     this.records.push({ ...exchange, answerBytes: bytes.length });
     const kind = exchange.method === "GET" ? "advertisement" : "result";
-    return new Response(body instanceof Uint8Array ? body : brokenStream(bytes), {
+    const sent = fault?.type === "drip"
+      ? dripping(bytes, fault.everyMs)
+      : body instanceof Uint8Array
+      ? body
+      : brokenStream(bytes);
+    return new Response(sent, {
       headers: { "content-type": `application/x-${service}-${kind}`, "cache-control": "no-cache" },
     });
   }
@@ -178,6 +185,22 @@ function brokenStream(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array
       else controller.error(new Error("the connection breaks here"));
       sent = true;
     },
+  });
+}
+
+function dripping(bytes: Uint8Array<ArrayBuffer>, everyMs: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return new ReadableStream({
+    pull: (controller) =>
+      new Promise((resolve) => {
+        timer = setTimeout(() => {
+          if (at < bytes.length) controller.enqueue(bytes.slice(at, ++at));
+          else controller.close();
+          resolve();
+        }, everyMs);
+      }),
+    cancel: () => clearTimeout(timer),
   });
 }
 
