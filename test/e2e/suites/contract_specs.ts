@@ -78,5 +78,6 @@ function complaints(answer: Json): readonly string[] {
     `${stringAt(cause, "field") ?? ""}: ${stringAt(cause, "message") ?? ""}`
   );
   // A version that is not served is answered in plain text.
-  return causes.length > 0 ? causes : [stringAt(answer, "message") ?? String(answer).trim()];
+  // In no order: the server goes through maps.
+  return causes.length > 0 ? causes.toSorted() : [stringAt(answer, "message") ?? String(answer).trim()];
 }

@@ -20,6 +20,7 @@ import { openWorld, RIGHTS, type World } from "../world.ts";
 const LOAD_PER_SECOND = 40;
 const CANARY_FILE = "apps/podinfo/canary.yaml";
 const MESH = "mesh";
+const MESH_MANIFEST = "apps/mesh/deployment.yaml";
 const FILES = ["canary.yaml", "deployment.yaml"];
 const OTHER = "elsewhere";
 const ISTIO_KINDS = [
@@ -47,7 +48,9 @@ export const namespaced: Suite = {
       kinds,
       prepare: async (plane) => {
         await plane.cluster.apply(LOGIN);
-        for (const object of objectsIn(canaryText(MESH))) await plane.cluster.apply(object);
+        // The application on Istio serves already: what selects its pods is looked through before it is adopted.
+        const { [MESH_MANIFEST]: mesh = "" } = await files();
+        for (const object of objectsIn(`${canaryText(MESH)}---\n${mesh}`)) await plane.cluster.apply(object);
       },
     });
     try {
@@ -83,6 +86,7 @@ metadata:
   annotations: { serin.dev/promotion.settle: 1s }
 spec:
   provider: istio
+  revertOnDeletion: true
   targetRef: { apiVersion: apps/v1, kind: Deployment, name: ${name} }
   service: { port: 80, targetPort: 9898, hosts: [${name}.example.com] }
   analysis: { interval: 10s, threshold: 2, stepWeight: 50, maxWeight: 50 }
@@ -97,7 +101,7 @@ async function files(): Promise<Readonly<Record<string, string>>> {
     found[file] = text.replace(from, to);
   };
   const scaler = "{ apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo }";
-  changed(CANARY_FILE, "  service:\n", `  autoscalerRef: ${scaler}\n  service:\n`);
+  changed(CANARY_FILE, "  service:\n", `  revertOnDeletion: true\n  autoscalerRef: ${scaler}\n  service:\n`);
   changed(
     MANIFEST,
     "          env:\n",
@@ -116,7 +120,7 @@ async function files(): Promise<Readonly<Record<string, string>>> {
     ...found,
     ...Object.fromEntries(elsewhere),
     "apps/podinfo/scaler.yaml": SCALER,
-    "apps/mesh/deployment.yaml": mesh,
+    [MESH_MANIFEST]: mesh,
     "apps/mesh/notes.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: notes, namespace: demo }\n",
     "apps/mesh/canary.yaml": canaryText(MESH),
   };
@@ -133,12 +137,21 @@ async function stories({ checks }: Run, world: World): Promise<void> {
   });
   const load = world.load(LOAD_PER_SECOND);
   await machineClock.sleep(3_000);
-  await checks.check("a good bump is promoted, a bad one reverted", async () => {
-    await world.clone.bump(MANIFEST, { from: ":6.0.0", to: ":6.0.1", message: "Bump podinfo to 6.0.1" });
-    await world.see("promoted", (view) => view.phase === "idle" && view.last?.outcome === "succeeded");
-    await world.clone.bump(MANIFEST, { from: ":6.0.1", to: ":6.0.2-bad", message: "Bump podinfo to 6.0.2-bad" });
-    await world.see("reverted", (view) => view.phase === "idle" && view.last?.outcome === "failed");
-  });
+  await checks.check(
+    "a good bump is promoted while somebody writes the primary's autoscaler, a bad one reverted",
+    async () => {
+      const touched = touching(world.plane, SCALER_OF_PRIMARY);
+      await world.clone.bump(MANIFEST, { from: ":6.0.0", to: ":6.0.1", message: "Bump podinfo to 6.0.1" });
+      await world.see("promoted", (view) => view.phase === "idle" && view.last?.outcome === "succeeded");
+      const writes = await touched.stop();
+      ok(
+        await readsOf(world, { ...SCALER_OF_PRIMARY, resource: "horizontalpodautoscalers" }, 0) > 0,
+        `${writes} writes`,
+      );
+      await world.clone.bump(MANIFEST, { from: ":6.0.1", to: ":6.0.2-bad", message: "Bump podinfo to 6.0.2-bad" });
+      await world.see("reverted", (view) => view.phase === "idle" && view.last?.outcome === "failed");
+    },
+  );
   await load.stop();
   await checks.check("no request was lost, and only the bad version failed", () => {
     const all = served(load.log);
@@ -160,6 +173,45 @@ async function stories({ checks }: Run, world: World): Promise<void> {
     strictEqual(outside.length, 0, JSON.stringify(outside.slice(0, 3)));
     return `${asked.length} requests`;
   });
+}
+
+const SCALER_OF_PRIMARY: ObjectRef = {
+  apiVersion: "autoscaling/v2",
+  kind: "HorizontalPodAutoscaler",
+  namespace: CANARY.namespace,
+  name: "podinfo-primary",
+};
+
+/** Writes a label of it again and again, which is nobody's decision, but makes a new version each time. */
+function touching(plane: ControlPlane, ref: ObjectRef): { stop(): Promise<number> } {
+  let writes = 0;
+  let isWanted = true;
+  const writing = (async () => {
+    while (isWanted) {
+      writes++;
+      await somebodyWrites(plane, ref, { metadata: { labels: { "example.com/touched": String(writes) } } });
+      await machineClock.sleep(BETWEEN_MS);
+    }
+  })();
+  return {
+    async stop() {
+      isWanted = false;
+      await writing;
+      return writes;
+    },
+  };
+}
+
+/** How often the agent has read one object since a moment. */
+async function readsOf(
+  world: World,
+  { resource, name }: { readonly resource: string; readonly name: string },
+  fromMs: number,
+): Promise<number> {
+  const asked = await askedByAgent(world.plane.auditLog);
+  return asked.filter((one) =>
+    one.verb === "get" && one.resource === resource && one.name === name && one.atMs >= fromMs
+  ).length;
 }
 
 interface Contested extends ObjectRef {
@@ -229,13 +281,9 @@ const BETWEEN_MS = 4;
 async function contested(world: World, one: Contested): Promise<string> {
   const { plane } = world;
   const fromMs = machineClock.now();
-  const reads = async (): Promise<number> =>
-    (await askedByAgent(plane.auditLog)).filter(({ verb, resource, name, atMs }) =>
-      verb === "get" && resource === one.resource && name === one.name && atMs >= fromMs
-    ).length;
   let writes = 0;
   const endMs = fromMs + CONTEST_MS;
-  while (await reads() === 0) {
+  while (await readsOf(world, one, fromMs) === 0) {
     if (machineClock.now() > endMs) throw new Error(`the agent never met a conflict in ${writes} writes`);
     await somebodyWrites(plane, one, one.change);
     // Labels are nobody's decision: the agent may write over them, but not on a version of before.
