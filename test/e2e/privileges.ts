@@ -17,7 +17,7 @@ const KIND = "rights";
  * Rights that no server of these suites can make use of, each with why it is given and what shows its use instead.
  * `test/contract/deploy_test.ts` holds the engines' roles against what the shell asks.
  */
-const ELSEWHERE: Readonly<Record<string, string>> = {
+export const ELSEWHERE: Readonly<Record<string, string>> = {
   "list helmreleases.helm.toolkit.fluxcd.io": "helm-controller is not among the servers",
   "watch helmreleases.helm.toolkit.fluxcd.io": "helm-controller is not among the servers",
   "patch helmreleases.helm.toolkit.fluxcd.io": "helm-controller is not among the servers",
