@@ -330,6 +330,23 @@ Deno.test("an answer to our own write is in the cache at once, and older events 
   });
 });
 
+Deno.test("an answer to our own write that comes after the watch told the deletion brings nothing back", async () => {
+  await wired(async ({ server, cluster, changes }) => {
+    server.put(deployment("a", 1));
+    await cluster.watch(everywhere);
+    await until("the watch is open", () => server.openWatches === 1);
+    const written = server.held(deployment("a", 1));
+    server.delete(deployment("a", 1));
+    await until("the deletion arrived", () => cluster.get(refTo("a")) === undefined);
+    // Done before the deletion, and long on its way.
+    server.script(({ method }) => method === "PATCH", { type: "answer", status: 200, body: written });
+    const answer = await cluster.apply(deployment("a", 1));
+    equal(answer.metadata.resourceVersion, written?.metadata.resourceVersion);
+    equal(cluster.get(refTo("a")), undefined);
+    deepEqual(changes, ["a=1", "a=gone"]);
+  });
+});
+
 Deno.test("a server restored from a backup is believed, though its versions went back", async () => {
   await wired(async ({ server, cluster, clock }) => {
     server.put(deployment("a", 1));
