@@ -15,12 +15,13 @@ import {
   stringAt,
 } from "../../src/core/kube_object.ts";
 import { namesOf } from "../../src/core/names.ts";
-import { type Cookies, NO_COOKIES, type Routes, type RoutesView } from "../../src/core/routes.ts";
+import { ALL_TO_PRIMARY, type Cookies, NO_COOKIES, type Routes, type RoutesView } from "../../src/core/routes.ts";
 import { InvalidSpecError } from "../../src/errors.ts";
-import type { RouterAdapter } from "../../src/ports/router.ts";
+import type { RouterAdapter, RouteWrite } from "../../src/ports/router.ts";
 import { asJson, claim, covers, type Ownership, ownershipOf } from "../derived.ts";
 import { isAffinityCookie, parsedCookie } from "./parts/cookies.ts";
 import { setCookieOf, SINGLE_FILTERS } from "./parts/gateway_filters.ts";
+import { isUnderWay, type LeadRules, nextLead, sharedRule } from "./parts/gateway_lead_over.ts";
 import { ANY_PATH, gatewayMatch } from "./parts/gateway_matches.ts";
 import { gatewayRules } from "./parts/gateway_rules.ts";
 import { acceptance } from "./parts/gateway_status.ts";
@@ -52,6 +53,7 @@ export const gatewayapiV1 = {
     return [{ object, precondition: route === undefined ? "none" : "live-version" }];
   },
   release,
+  leadOver: { pending, step },
 } as const satisfies RouterAdapter;
 
 function routeIn(live: readonly KubeObject[]): KubeObject | undefined {
@@ -295,4 +297,35 @@ function release(canary: Canary, live: readonly KubeObject[]): ReturnType<Router
   const object = { apiVersion: API, kind: KIND, metadata: handedBackMetadata(canary), spec };
   const done = covers(asJson(route), asJson(object)) && ours.length === 0;
   return { restore: done ? [] : [{ object, precondition: "live-version" }], remove };
+}
+
+function leadRules(canary: Canary, route: KubeObject | undefined): LeadRules {
+  return {
+    ours: ownRules(canary, route, "ours"),
+    users: ownRules(canary, route, "user").at(-1),
+    backendOf: (rule, name) => backendOf(canary, rule, name),
+  };
+}
+
+function pending(canary: Canary, live: readonly KubeObject[], to: "ours" | "apex"): "first" | "next" | null {
+  const rules = leadRules(canary, routeIn(live));
+  if (nextLead(canary, rules, to) === null) return null;
+  return isUnderWay(canary, rules) ? "next" : "first";
+}
+
+function step(canary: Canary, live: readonly KubeObject[], to: "ours" | "apex"): readonly RouteWrite[] {
+  const route = routeIn(live);
+  const rules = leadRules(canary, route);
+  const lead = nextLead(canary, rules, to);
+  if (lead === null) return [];
+  if (lead === "end" && to === "apex") return release(canary, live).restore;
+  const object = rendered(canary, ALL_TO_PRIMARY, route);
+  if (lead === "end") return [{ object, precondition: "live-version" }];
+  const { apex } = namesOf(canary);
+  const users = backendOf(canary, rules.ours.at(-1), apex) ?? backendOf(canary, rules.users, apex);
+  const named = ownRules(canary, object, "ours");
+  const shared = listAt(object, "spec", "rules").map((rule): Json =>
+    named.includes(rule) ? sharedRule(canary, rule, users, lead) : rule
+  );
+  return [{ object: { ...object, spec: { ...object.spec, rules: shared } }, precondition: "live-version" }];
 }

@@ -13,7 +13,7 @@ import {
   objectAt,
   stringAt,
 } from "../../src/core/kube_object.ts";
-import { namesOf } from "../../src/core/names.ts";
+import { CANARY_LABEL, namesOf } from "../../src/core/names.ts";
 import { podTemplateOf } from "../../src/core/release.ts";
 import { asJson, claim, covers, derivedLabels, LEAVE_ALONE, type Ownership, ownershipOf, sorted } from "../derived.ts";
 import { type PodSelector, selectorOf } from "./parts/selector.ts";
@@ -25,6 +25,8 @@ export interface ServicesOptions {
   readonly target: KubeObject;
   /** The Services of these names that exist, in any order. */
   readonly live: readonly KubeObject[];
+  /** The apex is to be its user's again: without our labels, and without what keeps engines off it. */
+  readonly handsBack?: boolean;
 }
 
 /**
@@ -53,8 +55,10 @@ export function services(canary: Canary, options: ServicesOptions): readonly Kub
   return rows.flatMap((row) => {
     const live = options.live.find(({ kind, metadata }) => kind === "Service" && metadata.name === row.name);
     const ownership = row.name === names.apex ? ownershipOf(canary, live) : claim(canary, live);
-    const wanted = wantedService(canary, { ...row, selector, ports, live, ownership });
-    return live !== undefined && isAsWanted(live, wanted) ? [] : [wanted];
+    const handsBack = options.handsBack === true && row.name === names.apex;
+    const wanted = wantedService(canary, { ...row, selector, ports, live, ownership, handsBack });
+    const isMarked = live?.metadata.labels?.[CANARY_LABEL] !== undefined;
+    return live !== undefined && isAsWanted(live, wanted) && !(handsBack && isMarked) ? [] : [wanted];
   });
 }
 
@@ -66,10 +70,11 @@ interface Row {
   readonly ports: readonly JsonObject[];
   readonly live: KubeObject | undefined;
   readonly ownership: Ownership;
+  readonly handsBack: boolean;
 }
 
 function wantedService(canary: Canary, row: Row): KubeObject {
-  const { live, ownership, selector } = row;
+  const { live, ownership, selector, handsBack } = row;
   const users = ownership === "user" || ownership === "adopted";
   const labels = { ...row.metadata.labels, [selector.key]: row.name };
   const { headless, trafficDistribution, unmanaged } = canary.service;
@@ -84,11 +89,11 @@ function wantedService(canary: Canary, row: Row): KubeObject {
       namespace: canary.id.namespace,
       labels: sorted({
         ...(users ? {} : withLiveValues(labels, unmanaged.labels, live?.metadata.labels)),
-        ...derivedLabels(canary, ownership),
+        ...(handsBack ? {} : derivedLabels(canary, ownership)),
       }),
       annotations: sorted({
         ...(users ? {} : withLiveValues(row.metadata.annotations, unmanaged.annotations, live?.metadata.annotations)),
-        ...LEAVE_ALONE,
+        ...(handsBack ? {} : LEAVE_ALONE),
       }),
     },
     spec: {

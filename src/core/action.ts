@@ -29,7 +29,9 @@ export type Action =
   | { readonly type: "withdraw"; readonly decision: string }
   /** Hooks with effects whose answer decides nothing (post-rollout). */
   | { readonly type: "call-hooks"; readonly hooks: WebhookType; readonly phase: string }
-  /** Routes back to how they were without us, then our derived objects away, in this order. */
+  /** The next step of leading routes from the apex to our Services, or back. */
+  | { readonly type: "lead-over"; readonly to: "ours" | "apex" }
+  /** Our derived objects away; `restoreRoutes`: routes and the apex Service stay, without our marks. */
   | { readonly type: "remove-derived"; readonly restoreRoutes: boolean }
   | { readonly type: "announce"; readonly announcement: Announcement }
   | { readonly type: "wake"; readonly at: number };

@@ -91,6 +91,11 @@ export interface ClusterFacts {
   /** Revision that the agent applied to the live target (engine `self`), or null. */
   readonly targetRevision: string | null;
   readonly routes: RoutesView;
+  /**
+   * Steps left of leading routes over (`lead-over`), in adoption to our Services, in a hand-back to the apex: "first"
+   * where none was taken yet, null where none is left, or none is needed.
+   */
+  readonly leadsOver: "first" | "next" | null;
   /** What the apex Service selects. */
   readonly apex: "primary" | "target" | "absent";
   /** The -primary and -canary Services are as they should be. */

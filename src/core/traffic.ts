@@ -3,7 +3,7 @@ import type { Action } from "./action.ts";
 import { canaryReplicas, enoughReady, podsFor } from "./capacity.ts";
 import type { Routes } from "./routes.ts";
 import type { Run } from "./state.ts";
-import type { RunTurn, Turn } from "./turn.ts";
+import { keep, type RunTurn, type Step, type Turn, wakeAt } from "./turn.ts";
 
 /** What the routes should say for a run. */
 export function routesOf(turn: Turn, run: Run): Routes {
@@ -67,6 +67,31 @@ function primaryScale({ run, seen }: RunTurn): readonly Action[] {
 export function routesObserved(turn: Turn, wanted: Routes): boolean {
   if (!turn.canary.traits.weights) return true;
   return routesAgree(turn, wanted) && turn.seen.cluster.routes.accepted === "yes";
+}
+
+/** Leads routes over in steps, each observed and settled before the next; null where none is left. */
+export function leadOver(turn: RunTurn, to: "ours" | "apex"): Step | null {
+  const { leadsOver } = turn.seen.cluster;
+  if (leadsOver === null) return null;
+  const lead: Action = { type: "lead-over", to };
+  if (leadsOver === "first") {
+    return keep(turn, { routedAt: null }, [lead], { waitsFor: "Lets proxies know where routes will lead." });
+  }
+  const waiting = acceptedFirst(turn);
+  if (waiting !== null) return waiting;
+  const routedAt = turn.run.routedAt ?? turn.now;
+  const left = settleLeftMs({ ...turn, run: { ...turn.run, routedAt } });
+  return left > 0
+    ? keep(turn, { routedAt }, [wakeAt(turn.now + left)], { waitsFor: "Lets proxies follow." })
+    : keep(turn, { routedAt: null }, [lead], { waitsFor: "Leads the routes over." });
+}
+
+/** Waits while the data plane has not taken the routes that are there, whatever they say; null: it has. */
+export function acceptedFirst(turn: RunTurn): Step | null {
+  const { accepted, exists, reason } = turn.seen.cluster.routes;
+  if (!turn.canary.traits.weights || !exists || accepted === "yes") return null;
+  const what = `Waits for the route to be accepted${reason === null ? "" : `: ${reason}`}.`;
+  return keep(turn, { routedAt: null }, [], { waitsFor: what });
 }
 
 /** How long routes must still be left alone before anything is scaled down; 0 when long enough. */

@@ -33,4 +33,16 @@ export interface RouterAdapter {
     readonly restore: readonly RouteWrite[];
     readonly remove: readonly ObjectRef[];
   };
+  /**
+   * For proxies that know only the backends that routes name: one that is new, or just gone, has no answer for a moment.
+   * Routes that have traffic are led from the apex to our Services, or back, in steps, each observed before the next: both
+   * named and the old one with the share, both named and the new one with it, then the new one alone. Absent: proxies
+   * know every Service, and `render` and `release` are enough.
+   */
+  readonly leadOver?: {
+    /** "first" where none was taken yet; null where none is left, or none is needed. */
+    readonly pending: (canary: Canary, live: readonly KubeObject[], to: "ours" | "apex") => "first" | "next" | null;
+    /** The next step; after the last one `render`, or `release`, has nothing to add. */
+    readonly step: (canary: Canary, live: readonly KubeObject[], to: "ours" | "apex") => readonly RouteWrite[];
+  };
 }

@@ -334,7 +334,8 @@ export class ServingAgent implements Agent {
     if (lost && canary === null) return;
     if (canary !== null && (lost || inFlight(state.phase)) && state.epoch < election.epoch()) {
       await this.#watching.ensure(canary, this.#signal);
-      await stampEpoch({ cluster, tables }, canary, { epoch: election.epoch(), signal: this.#signal });
+      const how = { epoch: election.epoch(), onlyKnown: lost, signal: this.#signal };
+      await stampEpoch({ cluster, tables }, canary, how);
     }
     this.#stamped.add(key);
   }

@@ -127,7 +127,8 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
   const target = cluster.get(refs.targetRef);
   const primary = cluster.get(refs.primaryRef);
   const engine = engineOf(tables, canary, target, input.defaultEngine);
-  const routes = chosen.router.read(canary, present(cluster, chosen.router.needs(canary)));
+  const routeObjects = present(cluster, chosen.router.needs(canary));
+  const routes = chosen.router.read(canary, routeObjects);
   const scaler = refs.scalerRef === null ? undefined : cluster.get(refs.scalerRef);
   const manifest = target ?? candidate?.target ?? state.lock?.release.target;
   const apex = manifest === undefined ? "absent" : apexOf(cluster, refs, tables.selector(manifest));
@@ -140,6 +141,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     engineApplies: engine.applies,
     targetRevision: target?.metadata.annotations?.[REVISION_ANNOTATION] ?? null,
     routes,
+    leadsOver: leadsOver(chosen.router, input, routeObjects),
     apex,
     servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
     applied: engine.applies
@@ -157,6 +159,18 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
     blocked: input.blocked,
   };
+}
+
+/** Asked for only where routes are led over, since a router may refuse to look at what is somebody else's. */
+function leadsOver(
+  router: RouterAdapter,
+  { canary, state }: FactsInput,
+  live: readonly KubeObject[],
+): ClusterFacts["leadsOver"] {
+  if (state.phase === "initialising") return router.leadOver?.pending(canary, live, "ours") ?? null;
+  if (state.phase !== "handing-back") return null;
+  if (router.leadOver !== undefined) return router.leadOver.pending(canary, live, "apex");
+  return router.release(canary, live).restore.length === 0 ? null : "first";
 }
 
 /** A later commit counts too, as long as the tip still declares the same revision: an engine may skip commits. */

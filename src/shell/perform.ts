@@ -25,6 +25,7 @@ import type { RouteWrite } from "../ports/router.ts";
 import { copiesOf, type Copying, makeCopies, pruneCopies } from "./copies.ts";
 import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
 import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs, versionOf } from "./fence.ts";
+import { takeMarksOff } from "./marks.ts";
 import { protectLive } from "./protect.ts";
 import type { Tables } from "./tables.ts";
 
@@ -96,6 +97,8 @@ async function performOne(work: Work, action: Action): Promise<void> {
       return void await work.ledger.withdraw(action.decision);
     case "call-hooks":
       return does.callHooks(canary, state, action);
+    case "lead-over":
+      return await leadOver(work, action.to);
     case "remove-derived":
       return await removeDerived(work, action.restoreRoutes);
     case "announce":
@@ -252,6 +255,13 @@ async function applyRoutes(work: Work, writes: readonly RouteWrite[]): Promise<v
   for (const write of writes) await applyOver(work, write.object);
 }
 
+async function leadOver(work: Work, to: "ours" | "apex"): Promise<void> {
+  const { router } = work.chosen;
+  const live = routeObjects(work);
+  const steps = router.leadOver?.step(work.canary, live, to);
+  await applyRoutes(work, steps ?? (to === "apex" ? router.release(work.canary, live).restore : []));
+}
+
 async function patchTarget(work: Work, patch: JsonObject | null): Promise<void> {
   if (patch === null) return;
   const { cluster } = work.does;
@@ -326,7 +336,17 @@ async function refresh(work: Work): Promise<void> {
 async function removeDerived(work: Work, restoreRoutes: boolean): Promise<void> {
   const { cluster } = work.does;
   const left = work.chosen.router.release(work.canary, routeObjects(work));
-  if (restoreRoutes) await applyRoutes(work, left.restore);
+  if (restoreRoutes) {
+    const { targetRef, services: [apex] } = work.refs;
+    const target = cluster.get(targetRef);
+    if (target !== undefined && apex !== undefined) {
+      const live = present(cluster, [apex]);
+      const wanted = work.does.tables.services(work.canary, { apexSelects: "target", target, live, handsBack: true });
+      for (const service of wanted) if (service.metadata.name === apex.name) await applyOver(work, service);
+    }
+    const staying = [...work.chosen.router.needs(work.canary), ...(apex === undefined ? [] : [apex]), targetRef];
+    await takeMarksOff(cluster, staying, work.signal);
+  }
   const { primaryService, canaryService } = work.refs;
   const services = work.refs.services.filter((ref) =>
     !restoreRoutes || ref.name === primaryService || ref.name === canaryService

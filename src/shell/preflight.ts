@@ -14,7 +14,7 @@ import type { Refs } from "./facts.ts";
 import { undecided } from "./undecided.ts";
 
 /** A person says: this object may be taken over. */
-const ADOPT_ANNOTATION = "serin.dev/adopt";
+export const ADOPT_ANNOTATION = "serin.dev/adopt";
 
 export interface PreflightInput {
   readonly canary: Canary;

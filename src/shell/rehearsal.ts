@@ -33,6 +33,10 @@ export function sentenceOf(action: Action, canary: Canary): string | null {
       return `commit the decision "${action.decision.kind}": ${action.decision.reason}`;
     case "withdraw":
       return `take the decision ${action.decision} back`;
+    case "lead-over":
+      return action.to === "ours"
+        ? `lead the routes over to "${names.primaryService}"`
+        : `lead the routes back to "${names.apex}"`;
     case "remove-derived":
       return "remove what was derived";
     case "protect-live":

@@ -17,6 +17,8 @@ export type DerivedServices = (
     /** The target's manifest, for its selector and ports. */
     readonly target: KubeObject;
     readonly live: readonly KubeObject[];
+    /** The apex is to be its user's again: without our marks. */
+    readonly handsBack?: boolean;
   },
 ) => readonly KubeObject[];
 

@@ -159,6 +159,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       engineApplies: true,
       targetRevision: OLD.revision,
       routes: { exists: true, weight: 0, mirror: false, accepted: "yes", reason: null, drifted: false },
+      leadsOver: null,
       apex: "primary",
       servicesReady: true,
       applied: { type: "applied", message: "The agent applies it." },

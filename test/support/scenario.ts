@@ -441,6 +441,8 @@ function actionText(action: Action): readonly string[] {
       return ["withdraw"];
     case "call-hooks":
       return [`call ${action.hooks} (${action.phase})`];
+    case "lead-over":
+      return [`lead routes to ${action.to}`];
     case "remove-derived":
       return [action.restoreRoutes ? "remove derived, routes restored" : "remove derived"];
     case "announce":

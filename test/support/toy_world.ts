@@ -80,6 +80,8 @@ export interface ToyWorld {
   readonly write: { readonly decision: Decision; readonly outcome: Outcome } | null;
   readonly podsLeft: { readonly target: number; readonly primary: number };
   readonly routesLeft: number;
+  /** Steps by which routes were led back to the apex, of three. */
+  readonly ledBack?: number;
   readonly mood: Mood;
 }
 
@@ -152,10 +154,15 @@ export function look(world: ToyWorld, state: State, asked: readonly Question[]):
   const known = write !== null && write.decision.id === state.decision?.id;
   return {
     git: { ...world.fetched, state: mood.git === "down" ? "stale" : "fresh" },
-    cluster: world.cluster,
+    cluster: { ...world.cluster, leadsOver: state.phase === "handing-back" ? stepsLeft(world) : null },
     answers: asked.reduce((answers, question) => answered(world, answers, question), NO_ANSWERS),
     decision: known ? write.outcome : null,
   };
+}
+
+function stepsLeft({ ledBack = 0 }: ToyWorld): ClusterFacts["leadsOver"] {
+  if (ledBack === 0) return "first";
+  return ledBack < 3 ? "next" : null;
 }
 
 function answered(world: ToyWorld, answers: Answers, question: Question): Answers {
@@ -204,6 +211,10 @@ export function perform(world: ToyWorld, action: Action): ToyWorld {
       const accepted = mood.routesTake === 0 ? "yes" : "unknown";
       const routes = { exists: true, weight, mirror, accepted, reason: null, drifted: false } as const;
       return { ...meddle(world, { routes }), routesLeft: mood.routesTake };
+    }
+    case "lead-over": {
+      const routes = { ...cluster.routes, accepted: mood.routesTake === 0 ? "yes" : "unknown" } as const;
+      return { ...meddle(world, { routes }), routesLeft: mood.routesTake, ledBack: (world.ledBack ?? 0) + 1 };
     }
     case "fence":
       return meddle(world, { fence: "ours", fenceRun: action.rollout });

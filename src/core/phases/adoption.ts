@@ -8,7 +8,15 @@ import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
 import { lastOf, newRun } from "../runs.ts";
-import { protectActions, routeActions, routesObserved, settleLeftMs, steadyRoutes, targetToZero } from "../traffic.ts";
+import {
+  leadOver,
+  protectActions,
+  routeActions,
+  routesObserved,
+  settleLeftMs,
+  steadyRoutes,
+  targetToZero,
+} from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { enoughReady } from "../capacity.ts";
 
@@ -199,11 +207,14 @@ function newerFirst({ seen }: RunTurn, lock: Lock): Release | null {
 function moveApex(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const routes = steadyRoutes(turn);
-  const actions: Action[] = [];
-  if (seen.cluster.apex !== "primary" || !seen.cluster.servicesReady) {
-    actions.push({ type: "apply-services", apex: "primary" });
-  }
-  actions.push(...routeActions(turn, routes));
+  const isMoved = seen.cluster.apex === "primary" && seen.cluster.servicesReady;
+  // Routes that lead to the apex are led over afterwards; without any there is nothing to wait for.
+  const leading = isMoved ? leadOver(turn, "ours") : null;
+  if (leading !== null) return leading;
+  const actions: readonly Action[] = [
+    ...(isMoved ? [] : [{ type: "apply-services", apex: "primary" } as const]),
+    ...(seen.cluster.leadsOver === null ? routeActions(turn, routes) : []),
+  ];
   if (actions.length > 0) {
     return keep(turn, { routedAt: null }, actions, { waitsFor: "Moves the apex to the primary." });
   }

@@ -1,6 +1,5 @@
-/** From nothing to a primary that serves, and back to nothing. */
-import { deepEqual, equal, match } from "node:assert/strict";
-import { step } from "../step.ts";
+/** From nothing to a primary that serves. */
+import { deepEqual, equal } from "node:assert/strict";
 import {
   aComparison,
   aDecision,
@@ -183,6 +182,22 @@ for (
       [],
     ],
     [
+      "a user's route is led over in steps",
+      { stage: "routing" },
+      { primary: aPrimary(), apex: "primary", servicesReady: true, leadsOver: "first" },
+      null,
+      "initialising/routing",
+      ["lead-over"],
+    ],
+    [
+      "proxies follow each step",
+      { stage: "routing" },
+      { primary: aPrimary(), apex: "primary", servicesReady: true, leadsOver: "next" },
+      null,
+      "initialising/routing",
+      [],
+    ],
+    [
       "moved and settled",
       { stage: "routing", routedAt: NOW - MINUTE },
       { primary: aPrimary(), apex: "primary", servicesReady: true },
@@ -242,153 +257,4 @@ Deno.test("initialising: a primary that does not get ready is told, and nothing 
   const cluster = { primary: aPrimary(OLD, { ready: 0 }), servicesReady: true };
   const late = stepped(at({ stage: "scaling", stageSince: NOW - 10 * MINUTE }, { cluster, git: inGit() ?? {} }));
   deepEqual([late.place, late.does, late.says], ["initialising/scaling", [], ["stalled"]]);
-});
-
-// Handing back
-
-function gone(run: Partial<Run> | null, seen: SeenOverrides = {}, revert = true): Situation {
-  const canary = shop({ revertOnDeletion: revert });
-  const git = { presence: "removed" as const, canary: null, candidate: null, ...seen.git };
-  const observed = anObservation({ ...seen, cluster: { target: aWorkload(OLD, 0), ...seen.cluster } });
-  return {
-    state: aState({
-      phase: "handing-back",
-      canary,
-      run: run === null ? null : aRun({ release: OLD, canary, templateDigest: null, routedAt: null, ...run }),
-    }),
-    seen: { ...observed, git: { ...observed.git, ...git } },
-  };
-}
-const up = { target: aWorkload(OLD, 4) };
-const LEFT = { apiVersion: "apps/v1", kind: "Deployment", namespace: "prod", name: "shop" };
-
-for (
-  const [name, run, seen, place, does, says] of [
-    ["it is compared with the lock first", null, {}, "handing-back/comparing", [], []],
-    [
-      "the target is not the lock",
-      { stage: "comparing" },
-      { answers: { comparison: aComparison(OLD, { difference: "spec.x" }) } },
-      "handing-back/comparing",
-      [],
-      ["stalled"],
-    ],
-    [
-      "the target is the lock",
-      { stage: "comparing" },
-      { answers: { comparison: aComparison(OLD) } },
-      "handing-back/scaling",
-      [],
-      [],
-    ],
-    ["the target is scaled up", { stage: "scaling" }, {}, "handing-back/scaling", ["scale-target 4"], []],
-    [
-      "its pods are not ready",
-      { stage: "scaling" },
-      { cluster: { target: aWorkload(OLD, 4, { ready: 3 }) } },
-      "handing-back/scaling",
-      [],
-      [],
-    ],
-    ["the apex moves", { stage: "scaling" }, { cluster: up }, "handing-back/scaling", ["apply-services target"], []],
-    ["proxies follow", { stage: "scaling" }, { cluster: { ...up, apex: "target" } }, "handing-back/scaling", [], []],
-    [
-      "what was derived goes, the fence last",
-      { stage: "scaling", routedAt: NOW - MINUTE },
-      { cluster: { ...up, apex: "target", fence: "ours" } },
-      "handing-back/scaling",
-      ["remove-derived", "unfence"],
-      [],
-    ],
-    [
-      "it is asked for until it is gone",
-      { stage: "scaling", routedAt: NOW - MINUTE },
-      { cluster: { ...up, apex: "target", primary: aPrimary(OLD, { deleting: true }) } },
-      "handing-back/scaling",
-      [],
-      [],
-    ],
-    [
-      "gone",
-      { stage: "scaling", routedAt: NOW - MINUTE },
-      { cluster: { ...up, apex: "target", primary: NO_WORKLOAD } },
-      "released",
-      [],
-      ["removed"],
-    ],
-    ["the target is gone too", null, { cluster: { target: NO_WORKLOAD } }, "handing-back", ["remove-derived"], []],
-    [
-      "the target left Git behind its fence, and the engine has not applied that",
-      null,
-      { cluster: { fence: "ours", leaving: { refs: [LEFT], applied: false } } },
-      "handing-back",
-      [],
-      [],
-    ],
-    [
-      "the target left Git behind its fence, and the engine has applied that",
-      null,
-      { cluster: { fence: "ours", leaving: { refs: [LEFT], applied: true } } },
-      "handing-back",
-      ["unfence"],
-      [],
-    ],
-    [
-      "users are on a target that left Git: it stays",
-      { stage: "scaling", routedAt: NOW - MINUTE },
-      {
-        cluster: {
-          ...up,
-          apex: "target",
-          primary: NO_WORKLOAD,
-          fence: "ours",
-          leaving: { refs: [LEFT], applied: true },
-        },
-      },
-      "handing-back/scaling",
-      ["unfence"],
-      [],
-    ],
-    ["the Canary is back", null, { git: { presence: "declared", canary: shop(), candidate: OLD } }, "idle", [], []],
-    ["its file is broken", null, { git: { presence: "broken" } }, "handing-back", [], ["stalled"]],
-  ] as const satisfies readonly (readonly [
-    string,
-    Partial<Run> | null,
-    SeenOverrides,
-    string,
-    readonly string[],
-    readonly string[],
-  ])[]
-) {
-  Deno.test(`handing back: ${name}: ${place}${does.length === 0 ? "" : `, ${does.join(", ")}`}`, () => {
-    const next = stepped(gone(run, seen));
-    deepEqual([next.place, next.does, next.says], [place, does, says]);
-  });
-}
-
-Deno.test("handing back: what users are on is never deleted, though it left Git behind its fence", () => {
-  const cluster = { ...up, apex: "target", primary: NO_WORKLOAD, fence: "ours" } as const;
-  const leaving = { refs: [LEFT], applied: true };
-  const at = gone({ stage: "scaling", routedAt: NOW - MINUTE }, { cluster: { ...cluster, leaving } });
-  deepEqual(step(at.state, at.seen, NOW).actions.filter(({ type }) => type === "unfence"), [{
-    type: "unfence",
-    gone: [],
-  }]);
-});
-
-Deno.test("handing back: without revertOnDeletion the fence comes off before it is released", () => {
-  const next = stepped(gone(null, { cluster: { fence: "ours" } }, false));
-  deepEqual([next.place, next.does], ["handing-back", ["unfence"]]);
-});
-
-Deno.test("handing back: without revertOnDeletion the primary stays and serves, and that is said", () => {
-  const next = stepped(gone(null, {}, false));
-  deepEqual([next.place, next.does, next.says], ["released", [], ["removed"]]);
-  const [told] = next.actions.flatMap((action) => action.type === "announce" ? [action.announcement.message] : []);
-  match(told ?? "", /stays in place and serves/);
-});
-
-Deno.test("released: a Canary that comes back starts from the lock that is remembered", () => {
-  equal(stepped({ state: aState({ phase: "released" }), seen: anObservation() }).state.phase, "idle");
-  equal(stepped({ state: aState({ phase: "released", lock: null }), seen: anObservation() }).state.phase, "new");
 });

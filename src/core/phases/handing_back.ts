@@ -1,11 +1,31 @@
 /**
- * The Canary was removed from Git. The target serves again before anything that was derived goes; a Canary without
- * `revertOnDeletion` leaves the primary in place and says so. Removal never causes an outage.
+ * The Canary was removed from Git. The target serves again, by Service and route, before anything that was derived goes;
+ * a Canary without `revertOnDeletion` leaves the primary in place and says so. Removal never causes an outage.
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
-import { repairActions, routeActions, steadyRoutes, targetLeaves, unfenceActions, unfenceServing } from "../traffic.ts";
-import { announce, enter, type RunTurn, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
+import {
+  acceptedFirst,
+  leadOver,
+  repairActions,
+  routeActions,
+  steadyRoutes,
+  targetLeaves,
+  unfenceActions,
+  unfenceServing,
+} from "../traffic.ts";
+import {
+  announce,
+  enter,
+  keep,
+  type RunTurn,
+  stay,
+  type Step,
+  type Turn,
+  waitAndTell,
+  waitFor,
+  wakeAt,
+} from "../turn.ts";
 
 export function stepHandingBack(turn: Turn): Step {
   const { seen, canary } = turn;
@@ -41,7 +61,7 @@ function leaves(turn: Turn): Step | null {
   return waitFor(turn, what, actions);
 }
 
-/** Target up and ready, apex pointed at it and observed, derived objects away, fence last. */
+/** Target up and ready, apex and routes pointed at it and observed, derived objects away, fence last. */
 function targetFirst(turn: Turn): Step {
   const { state, seen, now } = turn;
   const { cluster } = seen;
@@ -64,8 +84,11 @@ function targetFirst(turn: Turn): Step {
     );
   }
   if (cluster.apex !== "target") {
-    return stay(running, { waitsFor: "Points the apex at the target." }, [{ type: "apply-services", apex: "target" }]);
+    const what = "Points the apex at the target.";
+    return keep(running, { routedAt: null }, [{ type: "apply-services", apex: "target" }], { waitsFor: what });
   }
+  const leading = leadOver(running, "apex") ?? acceptedFirst(running);
+  if (leading !== null) return leading;
   const routedAt = run.routedAt ?? now;
   const left = routedAt + turn.canary.promotion.settleMs - now;
   if (left > 0) {

@@ -128,7 +128,13 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
       // What was left is not what a later rollback goes back to.
       const patch = { ...remember(state, judged.lock), previousLock: null, withdrawn, decision, last };
       const told = announce(turn, "rolling-back", reason, { severity: "warn", alert: true });
-      return enter(turn, "reverting", patch, [told, { type: "submit", decision }]);
+      // Git is not waited for, as with a rollback that is asked for.
+      const replicas = Math.max(1, turn.seen.cluster.primary.replicas);
+      return enter(turn, "reverting", patch, [
+        told,
+        { type: "apply-primary", lock: judged.lock, floor: null, replicas },
+        { type: "submit", decision },
+      ]);
     }
     case "other-cluster":
       return stalled(

@@ -162,7 +162,7 @@ Deno.test("idle: a lock that was withdrawn and is back in Git is overwritten, ne
 
 Deno.test("idle: an earlier lock of ours is the rollback: applied at once, what it left is quarantined", () => {
   const next = stepped(at({ cluster: { primary: aPrimary(NEW) } }, earlier));
-  deepEqual([next.place, next.does, next.says], ["reverting", ["submit rollback"], ["rolling-back"]]);
+  deepEqual([next.place, next.does, next.says], ["reverting", ["apply-primary", "submit rollback"], ["rolling-back"]]);
   const { state } = next;
   equal(state.lock?.release.revision, OLD.revision);
   equal(state.decision?.quarantine?.release.revision, NEW.revision);
