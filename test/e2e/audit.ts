@@ -5,6 +5,8 @@ import type { Attributes } from "../support/rbac.ts";
 export interface Asked extends Attributes {
   readonly atMs: number;
   readonly code: number;
+  /** The server only says what would come of it. */
+  readonly dryRun: boolean;
 }
 
 const AGENT = "system:serviceaccount:serin:serin";
@@ -23,6 +25,7 @@ export async function askedByAgent(auditLog: string): Promise<readonly Asked[]> 
     return [{
       atMs: Date.parse(stringAt(entry, "requestReceivedTimestamp") ?? ""),
       code: numberAt(entry, "responseStatus", "code") ?? 0,
+      dryRun: (stringAt(entry, "requestURI") ?? "").includes("dryRun=All"),
       verb: stringAt(entry, "verb") ?? "",
       group: stringAt(entry, "objectRef", "apiGroup") ?? "",
       resource: subresource === undefined ? resource : `${resource}/${subresource}`,
@@ -44,6 +47,11 @@ export function beyondIdle(asked: readonly Asked[], fromMs: number, toMs: number
   return asked.filter(({ atMs, verb, resource }) =>
     atMs >= fromMs && atMs < toMs && resource !== "leases" && verb !== "watch"
   );
+}
+
+/** Those that change something. */
+export function writes(asked: readonly Asked[]): readonly Asked[] {
+  return asked.filter(({ verb, dryRun }) => !["get", "list", "watch"].includes(verb) && !dryRun);
 }
 
 /** "patch httproutes 3, update configmaps 3", for people. */

@@ -1,5 +1,6 @@
 /** The suites, in the order in which they run. */
 import type { Suite } from "../suite.ts";
+import { adoption } from "./adoption.ts";
 import { argocd, argocdFaults } from "./argocd.ts";
 import { contract } from "./contract.ts";
 import { endurance } from "./endurance.ts";
@@ -9,6 +10,7 @@ import { faultsGit } from "./faults_git.ts";
 import { faultsHand } from "./faults_hand.ts";
 import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
+import { history } from "./history.ts";
 import { mainJob } from "./main_job.ts";
 import { namespaced } from "./namespaced.ts";
 import { strategies } from "./strategies.ts";
@@ -22,6 +24,8 @@ export const SUITES: readonly Suite[] = [
   argocd,
   faults,
   namespaced,
+  adoption,
+  history,
   twoClusters,
   fluxFaults,
   argocdFaults,
