@@ -228,6 +228,25 @@ async function aCallerMayGiveUp({ server, open }: SshStand): Promise<void> {
   assert.equal((await (await remote.fetch()).files()).length, 40);
 }
 
+async function theFlagsAreEnough({ server, repository }: SshStand): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--frozen", "--no-prompt", "--allow-run=ssh", "--allow-write=/tmp", "--ignore-env"],
+      new URL("./ssh_child.ts", import.meta.url).pathname,
+    ],
+    env: { TMPDIR: "/tmp", NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const ssh = { privateKey: server.key.privateText, knownHosts: server.knownHosts };
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(JSON.stringify({ url: server.url(repository.folder), ssh })));
+  await writer.close();
+  const { stdout, stderr } = await child.output();
+  assert.equal(new TextDecoder().decode(stdout), "40 files, pushed", new TextDecoder().decode(stderr));
+}
+
 interface SshCase {
   readonly run: (stand: SshStand) => Promise<void>;
   readonly acceptsProtocol?: boolean;
@@ -247,4 +266,5 @@ export const SSH_CASES: Readonly<Record<string, SshCase>> = {
   "survives servers that hang and connections that break": { run: hangsAndCutsHeal },
   "looks up a push whose answer was lost": { run: aLostAnswerIsLookedUp },
   "lets a caller give up, and works afterwards": { run: aCallerMayGiveUp },
+  "needs no flag beyond those of deploy/overlays/git_programs.yaml": { run: theFlagsAreEnough },
 };
