@@ -306,7 +306,7 @@ export class ServingAgent implements Agent {
     if (verdict.reload) store.forget(id);
     const before = this.#troubles.get(key);
     if (verdict.type !== "again" || verdict.afterMs !== 0) this.#troubles.set(key, verdict);
-    if (before?.message !== verdict.message) {
+    if (before?.message !== verdict.message || before.type !== verdict.type) {
       const level = verdict.type === "stopped" ? "error" : verdict.type === "stalled" ? "info" : "warn";
       telling.log(level, `turn-${verdict.type}`, {
         canary: key,

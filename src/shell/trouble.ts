@@ -6,6 +6,8 @@ const RETRY_MAX_MS = 60_000;
 const STALL_MS = 60_000;
 /** Conflicts in a row that are answered at once; after that they back off like anything else. */
 const CONFLICTS_AT_ONCE_MAX = 5;
+/** Refusals in a row, over some seconds, before somebody must act. */
+const REFUSALS_MAX = 2;
 
 export interface Verdict {
   /** "again": nothing is wrong with the canary. "stalled": somebody must act. "stopped": our own mistake. */
@@ -33,8 +35,11 @@ export function verdictOn(error: unknown, failures: number, random: number): Ver
       const wished = error instanceof UnavailableError ? error.retryAfterMs ?? 0 : 0;
       return { type: "again", afterMs: Math.max(wished, backoff), message, fix, reload: false };
     }
-    case "stall":
     case "reject":
+      // An API server that has just started refuses what it will allow in a moment: its rules are not loaded yet.
+      if (failures < REFUSALS_MAX) return { type: "again", afterMs: backoff, message, fix, reload: false };
+      return { type: "stalled", afterMs: STALL_MS * (0.8 + 0.4 * random), message, fix, reload: false };
+    case "stall":
     case "foreign":
       return { type: "stalled", afterMs: STALL_MS * (0.8 + 0.4 * random), message, fix, reload: false };
     case "bug":
