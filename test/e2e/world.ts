@@ -144,7 +144,7 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     async close() {
       for (const load of loads) await load.stop();
       if (options.git === undefined) await git.stop();
-      await checkPrivileges(run, { auditLog: plane.auditLog, objects: installed });
+      await checkPrivileges(run, { auditLog: plane.auditLog, objects: installed, starts: plane.starts });
       await plane.close();
     },
   };

@@ -21,6 +21,8 @@ export interface ControlPlane {
   readonly auditLog: string;
   /** Kills the API server, and starts it again after a pause, on the same etcd; resolves when it is ready. */
   restartApiServer(pauseMs: number): Promise<void>;
+  /** Times in which an API server was starting: until its rules are loaded it refuses what it allows. */
+  readonly starts: readonly { readonly fromMs: number; readonly toMs: number }[];
   /** Has etcd forget all revisions but the present one. */
   compact(): Promise<void>;
   /** Controllers and scheduler, where they were not wanted at the start. */
@@ -73,6 +75,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const startApiServer = (): Running =>
     processes.start({ name: "kube-apiserver", path: program("kube-apiserver"), args: apiserverArgs(folder, site) });
   let apiserver = startApiServer();
+  const starts: { fromMs: number; toMs: number }[] = [];
   await untilUp(etcd, () => answersOk(`${etcdUrl(site)}/health`));
   const caFile = `${folder}/certs/apiserver.crt`;
   await untilUp(apiserver, async () => (await Deno.stat(caFile)).isFile);
@@ -104,9 +107,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async restartApiServer(pauseMs) {
       await apiserver.kill();
       await machineClock.sleep(pauseMs);
+      const fromMs = machineClock.now();
       apiserver = startApiServer();
       await ready();
+      starts.push({ fromMs, toMs: machineClock.now() });
     },
+    starts,
     compact: () => compact(etcdUrl(site)),
     startControllers: () => startControllers(controllers),
     async startSecond({ port, flags }) {
