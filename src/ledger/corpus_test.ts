@@ -1,5 +1,6 @@
 /** Real manifests: an image is bumped and restored, and the file is byte for byte what it was. */
 import assert from "node:assert/strict";
+import { manifestsCorpus, manifestsUnder } from "../../test/support/manifests_corpus.ts";
 import type { Manifest } from "../core/catalogue.ts";
 import { type Image, imagesOf, releaseOf } from "../core/release.ts";
 import { listAt } from "../core/kube_object.ts";
@@ -9,26 +10,12 @@ import { restoreRelease } from "./restore.ts";
 import { spliceScalars } from "./splice.ts";
 import type { YamlPath } from "./yaml_file.ts";
 
-/** Named by SERIN_SHARED where that may be read, else beside the project. */
-function corpusFolder(): string {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "SERIN_SHARED" });
-  return `${(state === "granted" ? Deno.env.get("SERIN_SHARED") : undefined) ?? "../shared"}/manifests-corpus`;
-}
-
 interface Bumped {
   readonly path: string;
   readonly content: Uint8Array<ArrayBuffer>;
   readonly manifest: Manifest;
   readonly image: Image;
   readonly at: YamlPath;
-}
-
-async function* filesUnder(folder: string): AsyncGenerator<string> {
-  for await (const entry of Deno.readDir(folder)) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory) yield* filesUnder(path);
-    else if (/\.(ya?ml|json)$/.test(entry.name)) yield path;
-  }
 }
 
 /** Every container image of every workload with a pod template. */
@@ -74,22 +61,13 @@ function bumpAndRestore({ path, content, manifest, image, at }: Bumped): string 
   return null;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((stat) => stat.isDirectory, () => false);
-}
-
 Deno.test("restoreRelease() gives real manifests back to the byte after an image bump", async () => {
-  const corpus = corpusFolder();
-  if (!await exists(corpus)) {
-    await Deno.stderr.write(
-      new TextEncoder().encode(`left out: no folder "${corpus}" (SERIN_SHARED names where its parent is)\n`),
-    );
-    return;
-  }
+  const corpus = await manifestsCorpus();
+  if (corpus === null) return;
   let restored = 0;
   const refused: string[] = [];
-  for await (const path of filesUnder(corpus)) {
-    const content = await Deno.readFile(path);
+  for (const path of await manifestsUnder(corpus)) {
+    const content = await Deno.readFile(`${corpus}/${path}`);
     for (const bumped of imagesIn(path, content)) {
       const reason = bumpAndRestore(bumped);
       if (reason === null) restored++;

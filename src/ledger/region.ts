@@ -49,7 +49,7 @@ export function takeDocument(into: DocumentRef, from: DocumentRef): PlannedSplic
 
 function replaceBy(into: DocumentRef, target: Region, text: string): PlannedSplice {
   const same = into.file.text.slice(target.start, target.end) === text;
-  return { type: "planned", splice: same ? null : { start: target.start, end: target.end, text } };
+  return { type: "planned", splice: same ? null : { start: target.start, end: target.end, text }, shared: null };
 }
 
 function keyRegion({ file, document }: DocumentRef, path: YamlPath): Region | undefined {

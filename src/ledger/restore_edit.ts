@@ -37,7 +37,10 @@ export function restoreFile(file: FileText, parts: readonly UnitPart[], original
   let wanted = opened.file.values;
   for (const part of parts) {
     const context = { file: opened.file, earlier, part };
-    let restored = restorePart(context);
+    let restored = restorePart(context, planEdit);
+    if (restored.type === "restored" && restored.shared && !provesAlone(file, opened.file, restored, part)) {
+      restored = restorePart(context, planEditAlone);
+    }
     if (restored.type === "refused" && original === undefined) return { type: "needs-original" };
     if (restored.type === "refused") {
       const whole = restoreDocument(context);
@@ -58,7 +61,13 @@ interface PartContext {
 }
 
 type PartRestored =
-  | { readonly type: "restored"; readonly splices: readonly Splice[]; readonly value: (document: Json) => Json }
+  | {
+    readonly type: "restored";
+    readonly splices: readonly Splice[];
+    readonly value: (document: Json) => Json;
+    /** Whether a scalar of it may be seen in other places too. */
+    readonly shared: boolean;
+  }
   | { readonly type: "refused"; readonly reason: string };
 
 /** Path from the document's root to the manifest. */
@@ -66,17 +75,35 @@ export function manifestPath(place: ManifestPlace): YamlPath {
   return place.item === null ? [] : ["items", place.item];
 }
 
-function restorePart({ file, earlier, part }: PartContext): PartRestored {
+/** Whether a part says what it should, and nothing else does, although some of its scalars may be seen elsewhere. */
+function provesAlone(
+  file: FileText,
+  opened: YamlFile,
+  { splices, value }: Extract<PartRestored, { readonly type: "restored" }>,
+  { place }: UnitPart,
+): boolean {
+  const wanted = opened.values.map((other, index) => index === place.document ? value(other) : other);
+  return finishEdit(file, { text: opened.text, splices, wanted }).type === "edited";
+}
+
+/** Leaves scalars alone that other places may see. */
+function planEditAlone(...args: Parameters<typeof planEdit>): PlannedSplice {
+  const planned = planEdit(...args);
+  return planned.type === "planned" && planned.shared !== null ? { type: "refused", reason: planned.shared } : planned;
+}
+
+function restorePart({ file, earlier, part }: PartContext, plan: typeof planEdit): PartRestored {
   const prefix = manifestPath(part.place);
   const into: DocumentRef = { file, document: part.place.document };
   const from = earlier === undefined ? undefined : sameDocument(into, earlier, prefix);
   const splices: Splice[] = [];
   const values: { readonly path: YamlPath; readonly value: Json }[] = [];
+  let shared = false;
   for (const difference of partDifferences(part)) {
     const path = [...prefix, ...difference.path];
     let planned: PlannedSplice = { type: "refused", reason: `the shape of the manifest changed at ${path.join(".")}` };
     if (difference.type === "scalar") {
-      planned = planEdit(file, { document: into.document, path, value: difference.value });
+      planned = plan(file, { document: into.document, path, value: difference.value });
       if (planned.type === "planned") values.push({ path, value: difference.value });
     }
     if (planned.type === "refused") {
@@ -86,9 +113,10 @@ function restorePart({ file, earlier, part }: PartContext): PartRestored {
       values.push({ path, value: at(from.file.values[from.document], ...path) ?? null });
     }
     if (planned.splice !== null) splices.push(planned.splice);
+    shared ||= planned.shared !== null;
   }
   const value = (document: Json) => values.reduce((so, change) => withValueAt(so, change.path, change.value), document);
-  return { type: "restored", splices, value };
+  return { type: "restored", splices, value, shared };
 }
 
 function partDifferences({ is, wanted, fields }: UnitPart): ReturnType<typeof differencesOf> {
@@ -115,7 +143,7 @@ function restoreDocument({ file, earlier, part }: PartContext): PartRestored {
   if (!sameJson(outsideOf(now, part.fields), outsideOf(then, part.fields))) return { type: "refused", reason };
   const taken = takeDocument(into, from);
   if (taken.type === "refused") return taken;
-  return { type: "restored", splices: taken.splice === null ? [] : [taken.splice], value: () => then };
+  return { type: "restored", splices: taken.splice === null ? [] : [taken.splice], value: () => then, shared: false };
 }
 
 function outsideOf(document: Json, fields: UnitPart["fields"]): Json {

@@ -58,6 +58,8 @@ const ROWS: readonly (readonly [string, string, YamlPath, ScalarEdit["value"], s
     3,
     "b: &b {i: 1}\na:\n  <<: *b\n  j: 3\n",
   ],
+  ["%YAML", "%YAML 1.1\n---\na: b # c\nd: yes\n", ["a"], "no", '%YAML 1.1\n---\na: "no" # c\nd: yes\n'],
+  ["mixed line endings", "a: 1\r\nb: c\nd: e\r\n", ["b"], "f", "a: 1\r\nb: f\nd: e\r\n"],
   ["already so", "a: 'b'\n", ["a"], "b", "a: 'b'\n"],
   ["not ASCII", "a: grün\n", ["a"], "blau", "a: blau\n"],
 ];
@@ -95,6 +97,9 @@ const REFUSED: readonly (readonly [string, string, YamlPath, RegExp])[] = [
     /does not parse and looks like a template/,
   ],
   ["key twice", "a: 1\nb: c\na: 2\n", ["b"], /Map keys must be unique/],
+  ["Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n", ["a"], /Git LFS pointer/],
+  ["Helm in comments", "# {{- if .a }}\nb: c\n# {{- end }}\n", ["b"], /looks like a template/],
+  ["tab", "a:\n\tb: 1\n", ["a", "b"], /does not parse: Tabs are not allowed/],
   ["no YAML", "a: [b\n", ["a"], /does not parse/],
   ["no such key", "a: 1\n", ["b"], /b is not written in the file/],
   ["no value", "a:\nb: 1\n", ["a"], /a is empty/],
@@ -121,6 +126,26 @@ Deno.test("spliceScalars() refuses links, large files and what is no text", () =
   assert.match(reason(small, true), /it is a link/);
   assert.match(reason(new TextEncoder().encode(`a: b\n#${"x".repeat(EDITABLE_BYTES_MAX)}`)), /larger than 1 MiB/);
   assert.match(reason(new Uint8Array([0x61, 0x3a, 0x20, 0xff])), /not UTF-8/);
+});
+
+Deno.test("spliceScalars() writes an anchor where all places that see it are meant, and only once", () => {
+  const text = "a: &x {i: 'b'}\nc: *x\nd:\n  <<: *x\n  e: 1\n";
+  const file = { path: "apps/shop.yaml", content: new TextEncoder().encode(text), link: false };
+  const at = (...path: YamlPath): ScalarEdit => ({ document: 0, path, value: "new" });
+  const all = [at("a", "i"), at("c", "i"), at("d", "i")];
+  assert.equal(textOf(spliceScalars(file, all)), text.replace("'b'", "'new'"));
+  const some = spliceScalars(file, all.slice(0, 2));
+  assert.match(some.type === "refused" ? some.reason : "", /a has the anchor "x" that other places use/);
+  const torn = spliceScalars(file, [...all.slice(0, 2), { ...at("d", "i"), value: "other" }]);
+  assert.match(torn.type === "refused" ? torn.reason : "", /Cannot edit/);
+});
+
+Deno.test("spliceScalars() writes a scalar as an earlier version had it, quotes and all", () => {
+  const file = { path: "a.yaml", content: new TextEncoder().encode("tag: '1.11' # c\n"), link: false };
+  const edited = spliceScalars(file, [{ document: 0, path: ["tag"], value: 1.1, source: "1.10" }]);
+  assert.equal(textOf(edited), "tag: 1.10 # c\n");
+  const lie = spliceScalars(file, [{ document: 0, path: ["tag"], value: "1.10", source: "1.10" }]);
+  assert.match(lie.type === "refused" ? lie.reason : "", /would say more than is meant/);
 });
 
 const word = fc.oneof(

@@ -22,6 +22,11 @@ import { type Json, stringAt } from "../core/kube_object.ts";
 /** Files beyond this are never edited. */
 export const EDITABLE_BYTES_MAX = 1024 * 1024;
 
+const LFS_POINTER = /^version https:\/\/git-lfs\.github\.com\/spec\//;
+
+/** Helm acts on braces in comments too, and people hide them there to keep a template readable as YAML. */
+const HELM_IN_COMMENT = /^[ \t]*#[ \t]*\{\{-?[ \t]*(?:if|else|end|range|with|define|include|template|block)\b/m;
+
 /** Keys and list indices that lead to a node. */
 export type YamlPath = readonly (string | number)[];
 
@@ -41,7 +46,9 @@ export function openYaml(content: Uint8Array): Opened {
   if (content.length > EDITABLE_BYTES_MAX) return refused(`it is larger than 1 MiB: ${content.length} bytes`);
   const text = decode(content);
   if (text === undefined) return refused("it is not UTF-8 text");
+  if (LFS_POINTER.test(text)) return refused("it is a Git LFS pointer, not the file itself");
   if (/ENC\[AES256_GCM,/.test(text)) return refused("it is encrypted with SOPS");
+  if (HELM_IN_COMMENT.test(text)) return refused("it looks like a template");
   const documents = parse(text);
   for (const document of documents) {
     const problem = document.errors[0];
@@ -154,7 +161,8 @@ function sharedAnchors(document: Document): ReadonlySet<string> {
   return found;
 }
 
-function childOf(map: YAMLMap, key: string | number | undefined): unknown {
+/** The value that a map itself gives a key; not what is merged into it. */
+export function childOf(map: YAMLMap, key: string | number | undefined): unknown {
   return map.items.find((pair) => isPair(pair) && isScalar(pair.key) && String(pair.key.value) === String(key))?.value;
 }
 
@@ -176,7 +184,12 @@ export function applySplices(text: string, splices: readonly Splice[]): string |
   const ordered = [...splices].sort((a, b) => a.start - b.start);
   const parts: string[] = [];
   let position = 0;
-  for (const { start, end, text: replacement } of ordered) {
+  let last: Splice | undefined;
+  for (const splice of ordered) {
+    const { start, end, text: replacement } = splice;
+    // Several paths may lead to one scalar; it is written once.
+    if (last !== undefined && last.start === start && last.end === end && last.text === replacement) continue;
+    last = splice;
     if (start < position) return undefined;
     parts.push(text.slice(position, start), replacement);
     position = end;
