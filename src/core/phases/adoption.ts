@@ -41,7 +41,9 @@ export function stepNew(turn: Turn): Step {
       'The lock in Git was changed by someone else, and none is remembered here: it is not applied. Restore it, or run "serin adopt" to accept it.';
     return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions });
   }
-  if (git.lock.type === "read") return fromLock(turn, git.lock.value, git.candidate);
+  if (git.lock.type === "read" && !isHandedBack(turn, git.lock.value)) {
+    return fromLock(turn, git.lock.value, git.candidate);
+  }
   if (cluster.primary.exists && !state.adopted) {
     const what =
       `A primary "${canary.target.name}-primary" runs, but no lock is in Git or remembered here; run "serin adopt" to start from what serves now.`;
@@ -57,6 +59,15 @@ export function stepNew(turn: Turn): Step {
   }
   const run = newRun(turn, git.candidate, { stage: "comparing", replicas: firstReplicas(turn) });
   return enter(turn, "initialising", { run });
+}
+
+/**
+ * On this very cluster users are on the target, and there is no primary: the Canary had left, and the lock is from before.
+ * What serves by now may be newer, and nobody is sent back: it is a first start.
+ */
+function isHandedBack({ seen }: Turn, lock: Lock): boolean {
+  const { uid, primary, apex, target } = seen.cluster;
+  return lock.cluster.uid === uid && !primary.exists && apex === "target" && target.ready > 0;
 }
 
 /**

@@ -77,6 +77,20 @@ const inGit = (lock = aLock()): SeenOverrides["git"] => ({
 const foreign = aLock(OLD, { cluster: { name: "east", uid: "before" } });
 
 for (
+  const [name, lock, cluster, place] of [
+    ["on this cluster users are on the target: a Canary that was handed back", aLock(), {}, "comparing"],
+    ["the same, and the target serves nobody", aLock(), { target: aWorkload(OLD, 0) }, "scaling"],
+    ["the same, and no Service leads to the target", aLock(), { apex: "absent" }, "scaling"],
+    ["another cluster's", aLock(OLD, { cluster: { name: "east", uid: "before" } }), {}, "scaling"],
+  ] as const
+) {
+  Deno.test(`new: a lock in Git, no primary, ${name}: initialising/${place}`, () => {
+    const target = aWorkload(NEWER, 4);
+    equal(stepped(fresh({ git: inGit(lock) ?? {}, cluster: { target, ...cluster } })).place, `initialising/${place}`);
+  });
+}
+
+for (
   const [name, git, cluster, place] of [
     ["only the state was lost", inGit(), { primary: aPrimary(), apex: "primary", servicesReady: true }, "idle"],
     ["a rebuilt cluster", inGit(foreign), {}, "initialising/scaling"],
