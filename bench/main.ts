@@ -3,6 +3,7 @@
  * judged: clocks of shared machines lie. What can be counted is asserted in `test/wire/requests_test.ts`.
  */
 import { burst, crowd } from "./burst.ts";
+import { clone } from "./clone.ts";
 import { detection } from "./detection.ts";
 import { fleet } from "./fleet.ts";
 import { hint } from "./hint.ts";
@@ -16,6 +17,7 @@ const benchmarks: ReadonlyMap<string, () => Promise<readonly Row[]>> = new Map([
   ["idle", idle],
   ["step", step],
   ["hint", hint],
+  ["clone", clone],
   ["detection", detection],
   ["burst", burst],
   ["crowd", crowd],

@@ -5,12 +5,15 @@ import { parseCommit, type ParsedCommit } from "./commit.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { AnswerFault } from "./pkt_line.ts";
 import { kindOf } from "./tree.ts";
-import { diffTrees, findEntry, listFiles, type PathChange } from "./tree_walk.ts";
+import { TreeCursor } from "./tree_cursor.ts";
+import { diffTrees, listFiles, type PathChange } from "./tree_walk.ts";
 
 export class StoredSnapshot implements Snapshot {
   readonly commit: Oid;
   /** Keeps what this snapshot needs, also when the remote has started over with another store. */
   readonly store: ObjectStore;
+  #parsed: ParsedCommit | undefined;
+  #cursor: TreeCursor | undefined;
 
   constructor(store: ObjectStore, commit: Oid) {
     this.store = store;
@@ -23,7 +26,8 @@ export class StoredSnapshot implements Snapshot {
 
   read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return this.#local(() => {
-      const entry = findEntry(this.store, this.parsed().tree, path);
+      this.#cursor ??= new TreeCursor(this.store, this.parsed().tree);
+      const entry = this.#cursor.find(path);
       if (entry === undefined || kindOf(entry.mode) !== "file") return undefined;
       // A copy: whoever writes into it must not change what others read.
       return this.store.get(entry.oid)?.bytes.slice();
@@ -48,6 +52,10 @@ export class StoredSnapshot implements Snapshot {
   }
 
   parsed(): ParsedCommit {
+    return this.#parsed ??= this.#parse();
+  }
+
+  #parse(): ParsedCommit {
     const object = this.store.get(this.commit);
     if (object === undefined) throw new BugError(`Cannot read commit ${this.commit}: it is no longer in memory`);
     return parseCommit(this.commit, object);
