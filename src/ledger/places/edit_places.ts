@@ -19,7 +19,7 @@ import { innerLayers, layersOf } from "./layer.ts";
 import { insertKey, type KeyChange, removeKey, renameKey } from "./map_keys.ts";
 import { findPlaces } from "./mod.ts";
 import type { ImagePlace, PartRole, WrittenImage } from "./place.ts";
-import { type PlaceChange, planPlace } from "./plan_place.ts";
+import { type PlaceChange, type PlaceChanges, planPlace } from "./plan_place.ts";
 
 /** A place, found in the very file that is edited, and what it shall say. */
 export interface PlaceWish {
@@ -81,7 +81,7 @@ interface InnerEdit {
 function tryEdit(file: FileText, opened: YamlFile, wishes: readonly PlaceWish[]): Edited {
   const progress: Progress = { splices: [], inner: [], wanted: opened.values, shared: null };
   for (const wish of wishes) {
-    const planned = planPlace(wish.place, wish.wanted);
+    const planned = asItWas(wish) ?? planPlace(wish.place, wish.wanted);
     const where = pathText(wish.place.path);
     if (planned.type === "refused") return refuse(file, `the image at ${where}: ${planned.reason}`);
     for (const change of planned.changes) {
@@ -94,6 +94,28 @@ function tryEdit(file: FileText, opened: YamlFile, wishes: readonly PlaceWish[])
   const { splices, wanted, shared } = progress;
   const edited = finishEdit(file, { text: opened.text, splices, wanted });
   return edited.type === "refused" && shared !== null ? refuse(file, shared) : edited;
+}
+
+/** The changes of a wish whose place has the same scalars as before: each is written over by what it was. */
+function asItWas({ place, asWritten }: PlaceWish): PlaceChanges | null {
+  if (asWritten === undefined || place.held !== null) return null;
+  if (Object.keys(asWritten).length !== place.parts.length) return null;
+  const changes: PlaceChange[] = [];
+  for (const part of place.parts) {
+    const text = writtenText(asWritten[part.role])?.text;
+    if (text === undefined || !text.startsWith(part.prefix)) return null;
+    changes.push({ type: "set", part, text: text.slice(part.prefix.length) });
+  }
+  return { type: "changes", changes };
+}
+
+/** What a scalar's source means, and as text: a number's is its source. */
+function writtenText(
+  source: string | undefined,
+): { readonly text: string; readonly value: string | number } | undefined {
+  const value = source === undefined ? undefined : yamlValues(source)?.[0];
+  if (typeof value === "string") return { text: value, value };
+  return typeof value === "number" && source !== undefined ? { text: source, value } : undefined;
 }
 
 /** Adds one change to what is planned; a text says why it cannot be. */
@@ -129,12 +151,12 @@ function planSet(
   const { document } = wish.place;
   const { part } = change;
   if (part.held !== null && change.text !== part.text) return part.held;
-  const source = wish.asWritten?.[part.role];
-  const meaning = source === undefined ? undefined : yamlValues(source)?.[0];
-  const isExact = typeof meaning === "string" || typeof meaning === "number";
-  const value = isExact ? meaning : `${part.prefix}${change.text}`;
+  const text = `${part.prefix}${change.text}`;
+  const written = writtenText(wish.asWritten?.[part.role]);
+  const isExact = written !== undefined && written.text === text;
   if (!isExact && change.text === part.text) return null;
-  const exact = isExact ? source : undefined;
+  const value = isExact ? written.value : text;
+  const exact = isExact ? wish.asWritten?.[part.role] : undefined;
   if (part.inner !== null) {
     progress.inner.push({ document, part, value, source: exact });
     return null;

@@ -5,7 +5,7 @@
  */
 import { isJsonObject, type Json, type JsonObject } from "../../core/kube_object.ts";
 import type { YamlPath } from "../yaml_file.ts";
-import { isImageName } from "./image_reference.ts";
+import { isImageName, parseImage } from "./image_reference.ts";
 import { holdsVariable, type PartRole } from "./place.ts";
 
 /** Where in a tree of values an image is: the path of each of its parts. */
@@ -60,7 +60,7 @@ function imageMap(map: JsonObject, path: YamlPath): ValuesImage | null {
 /** A text under an image's key: the whole reference, or the name where its tag stands beside it. */
 function imageText(map: JsonObject, text: string, path: YamlPath): readonly ValuesImage[] {
   const siblings = path.slice(0, -1);
-  if (text === "") return [];
+  if (parseImage(text) === null && !holdsVariable(text)) return [];
   const versions: readonly (readonly [PartRole, string])[] = [["tag", "tag"], ["tag", "imageTag"], [
     "digest",
     "digest",
