@@ -3,7 +3,7 @@
  * exactly the wanted tag and the wanted digest. A digest that stays behind would win over a new tag, so it is written
  * anew, emptied or taken out together with it; where a place has no room for what is wanted, it says so.
  */
-import { formatImage, parseTag, splitName } from "./image_reference.ts";
+import { formatImage, isImageName, parseTag, splitName } from "./image_reference.ts";
 import type { ImagePlace, PartRole, PlacePart, WrittenImage } from "./place.ts";
 
 export type PlaceChange =
@@ -20,13 +20,21 @@ export type PlaceChanges =
 
 /** The changes after which a place says an image; `name: null` leaves the name as it is. */
 export function planPlace(place: ImagePlace, wanted: WrittenImage): PlaceChanges {
-  if (place.held !== null) return refused(place.held);
+  const reason = place.held ?? whyMalformed(place, wanted);
+  if (reason !== null) return refused(reason);
   const reference = partOf(place, "reference");
   if (reference !== undefined) return setReference(place, reference, wanted);
   const name = setName(place, wanted.name);
   if (name.type === "refused") return name;
   const version = setVersion(place, wanted);
   return version.type === "refused" ? version : changes(...name.changes, ...version.changes);
+}
+
+/** null: what is wanted can be an image at all. A digest may be shortened, as in examples. */
+function whyMalformed({ image }: ImagePlace, { name, tag, digest }: WrittenImage): string | null {
+  if (name !== null && name !== image.name && !isImageName(name)) return `"${name}" is no image name`;
+  if (tag !== null && parseTag(tag)?.tag !== tag) return `"${tag}" is no tag`;
+  return digest === null || /^[A-Za-z0-9+._-]+:[0-9A-Fa-f]+$/.test(digest) ? null : `"${digest}" is no digest`;
 }
 
 function changes(...all: readonly PlaceChange[]): Extract<PlaceChanges, { readonly type: "changes" }> {
