@@ -10,6 +10,7 @@ import { faultsGit } from "./faults_git.ts";
 import { faultsHand } from "./faults_hand.ts";
 import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
+import { gitSsh } from "./git_ssh.ts";
 import { history } from "./history.ts";
 import { mainJob } from "./main_job.ts";
 import { namespaced } from "./namespaced.ts";
@@ -23,6 +24,7 @@ export const SUITES: readonly Suite[] = [
   flux,
   argocd,
   faults,
+  gitSsh,
   namespaced,
   adoption,
   history,
