@@ -13,7 +13,7 @@ import { REPOSITORY } from "./stand.ts";
 const SIZES = [1_000, 10_000, 50_000];
 const RUNS = 7;
 
-interface Look {
+export interface Look {
   readonly ms: number;
   readonly commit: string | null;
   readonly problem: string | null;
@@ -99,13 +99,14 @@ async function fetchAndDiff(dir: string, url: string): Promise<number> {
   return performance.now() - startedAt;
 }
 
-interface Follower {
+export interface Follower {
   readonly pid: number;
   look(): Promise<Look>;
   stop(): Promise<void>;
 }
 
-function startFollower(url: string): Follower {
+/** Starts following in a process of its own; each `look` is a poll. */
+export function startFollower(url: string): Follower {
   const script = new URL("detection_child.ts", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--frozen", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env", script, url],

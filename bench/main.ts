@@ -5,6 +5,7 @@
 import { burst, crowd } from "./burst.ts";
 import { clone } from "./clone.ts";
 import { detection } from "./detection.ts";
+import { fetching } from "./fetch.ts";
 import { fleet } from "./fleet.ts";
 import { hint } from "./hint.ts";
 import { idle } from "./idle.ts";
@@ -18,6 +19,7 @@ const benchmarks: ReadonlyMap<string, () => Promise<readonly Row[]>> = new Map([
   ["step", step],
   ["hint", hint],
   ["clone", clone],
+  ["fetch", fetching],
   ["detection", detection],
   ["burst", burst],
   ["crowd", crowd],
