@@ -29,7 +29,7 @@ export const CLOCK_APPS = ["early", "late"] as const;
 
 const HOUR_MS = 3_600_000;
 /** Long enough to set the clock in, well within the deadline of a minute. */
-const STARTUP_MS = 12_000;
+const STARTUP_MS = 8_000;
 /** An interval of the analysis is 2 s. */
 const CHECKED_MS_MAX = 8_000;
 /** Of a rollout from half to its end, undisturbed: a few seconds. */

@@ -224,7 +224,8 @@ async function story(stage: FaultStage, row: Row, load: Load | undefined): Promi
   deepStrictEqual((await decisionsOf(stage, app)).slice(1), [`Promote demo/${app} to ${app}:2.0.0`]);
   await rests(stage, app, "2.0.0");
   const cost = load === undefined ? "" : await costOf(load, row, fromMs);
-  return `put right after ${((mendedMs - fromMs) / 1000).toFixed(1)} s${cost}`;
+  const seconds = ((mendedMs - fromMs) / 1000).toFixed(1);
+  return `${row.mended === staysAtHalf ? "nothing changed within" : "put right after"} ${seconds} s${cost}`;
 }
 
 /** What users lost: nothing where nothing that serves them went, and otherwise not for long. */
