@@ -6,6 +6,7 @@ import { Document, parseDocument } from "yaml";
 import type { CanaryId } from "../core/canary.ts";
 import { isJsonObject, type Json, type JsonObject } from "../core/kube_object.ts";
 import { LOCAL_CONFIG_ANNOTATION } from "../core/names.ts";
+import { readPlainObject } from "../schema/plain_yaml.ts";
 import { oneLine } from "./trailers.ts";
 
 export const LEDGER_API_VERSION = "serin.dev/v1";
@@ -66,10 +67,8 @@ export type LedgerObject =
 
 /** Parses the text of a ledger file and checks that it is the kind of object that belongs there. */
 export function parseLedgerText(kind: string, text: string): LedgerObject {
-  const document = parseDocument(text, { prettyErrors: true });
-  const problem = document.errors[0];
-  if (problem !== undefined) return { type: "broken", reason: `not valid YAML: ${firstLine(problem.message)}` };
-  const object: unknown = document.toJS();
+  const object = readPlainObject(text) ?? parsed(text);
+  if (object instanceof NotYaml) return { type: "broken", reason: `not valid YAML: ${object.message}` };
   if (!isJsonObject(object)) return { type: "broken", reason: "the file holds no object" };
   const { apiVersion, kind: found } = object;
   if (apiVersion !== LEDGER_API_VERSION || found !== kind) {
@@ -77,6 +76,14 @@ export function parseLedgerText(kind: string, text: string): LedgerObject {
     return { type: "broken", reason: `expected ${LEDGER_API_VERSION} ${kind}: found ${what}` };
   }
   return { type: "read", object };
+}
+
+class NotYaml extends Error {}
+
+function parsed(text: string): unknown {
+  const document = parseDocument(text, { prettyErrors: true });
+  const problem = document.errors[0];
+  return problem === undefined ? document.toJS() : new NotYaml(firstLine(problem.message));
 }
 
 function firstLine(text: string): string {

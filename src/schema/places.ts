@@ -15,6 +15,7 @@ import {
 } from "yaml";
 import type { Json } from "../core/kube_object.ts";
 import type { FieldPath } from "./path.ts";
+import { readPlainYaml } from "./plain_yaml.ts";
 
 /** One document of a file. `line` is 1-based and of its first key; `lineOf` of the nearest field on a path that exists. */
 export interface YamlDocument {
@@ -45,26 +46,42 @@ const word: ScalarTag = {
 /** Bound on aliases followed, so that a small file cannot unfold into a large one. */
 const ALIASES_MAX = 100;
 
+interface ReadFile {
+  readonly content: string;
+  readonly documents: readonly Document[];
+  readonly counter: LineCounter;
+}
+
+function readFile(content: string): ReadFile {
+  const counter = new LineCounter();
+  const documents = parseAllDocuments(content, {
+    lineCounter: counter,
+    merge: true,
+    prettyErrors: false,
+    logLevel: "silent",
+    customTags: (tags) => [octal, word, ...tags],
+  });
+  return { content, counter, documents };
+}
+
 /** Reads all documents of a YAML or JSON file; empty ones are left out. */
 export function readYaml(content: string): YamlFile {
-  const lineCounter = new LineCounter();
+  const plain = readPlainYaml(content);
+  if (plain !== null) {
+    const documents = plain.map(({ value, line }, index) => placed(content, { value: compact(value), line, index }));
+    return { type: "documents", documents };
+  }
   try {
-    const parsed = parseAllDocuments(content, {
-      lineCounter,
-      merge: true,
-      prettyErrors: false,
-      logLevel: "silent",
-      customTags: (tags) => [octal, word, ...tags],
-    });
-    const documents: YamlDocument[] = [];
-    for (const document of parsed) {
-      const [error] = document.errors;
-      if (error !== undefined) {
-        return { type: "broken", line: lineCounter.linePos(error.pos[0]).line, reason: error.message };
-      }
-      if (document.contents === null || isScalar(document.contents) && document.contents.value === null) continue;
-      documents.push(placed(document, document.contents, lineCounter));
+    const read = readFile(content);
+    for (const { errors: [error] } of read.documents) {
+      if (error === undefined) continue;
+      return { type: "broken", line: read.counter.linePos(error.pos[0]).line, reason: error.message };
     }
+    const documents = filled(read).map(({ document, contents }, index) => {
+      const value = document.toJS({ maxAliasCount: ALIASES_MAX }) as Json;
+      const line = lineAt(document, contents, { path: [], counter: read.counter });
+      return placed(content, { value: NOT_JSON.test(content) ? value : compact(value), line, index });
+    });
     return { type: "documents", documents };
   } catch (error) {
     // The library throws for too many aliases, and the engine for too deep a nesting.
@@ -72,9 +89,45 @@ export function readYaml(content: string): YamlFile {
   }
 }
 
-function placed(document: Document, contents: Node, counter: LineCounter): YamlDocument {
-  const lineOf = (path: FieldPath): number => lineAt(document, contents, { path, counter });
-  return { value: document.toJS({ maxAliasCount: ALIASES_MAX }) as Json, line: lineOf([]), lineOf };
+function filled({ documents }: ReadFile): readonly { readonly document: Document; readonly contents: Node }[] {
+  return documents.flatMap((document) => {
+    const { contents } = document;
+    const isEmpty = contents === null || isScalar(contents) && contents.value === null;
+    return isEmpty ? [] : [{ document, contents }];
+  });
+}
+
+/** Numbers of YAML that JSON has not. */
+const NOT_JSON = /\.(?:nan|inf)\b/i;
+
+/** The same value as the engine's own parser makes it, which takes half the room of one that grew key by key. */
+function compact(value: Json): Json {
+  return JSON.parse(JSON.stringify(value));
+}
+
+/**
+ * Keeps of a document what it says and the file's text: its nodes take ten times as much, for lines seldom asked for.
+ *
+ * @param found.index among the documents that are not empty
+ */
+function placed(content: string, found: { readonly value: Json; readonly line: number; readonly index: number }) {
+  const { value, line, index } = found;
+  const lineOf = (path: FieldPath): number => {
+    const read = readAgain(content);
+    const same = filled(read)[index];
+    return same === undefined ? line : lineAt(same.document, same.contents, { path, counter: read.counter });
+  };
+  return { value, line, lineOf };
+}
+
+/** The file that was last asked for lines: who asks for many of one file does so in one go, while it is still there. */
+let asked: WeakRef<ReadFile> | null = null;
+
+function readAgain(content: string): ReadFile {
+  const known = asked?.deref();
+  const read = known?.content === content ? known : readFile(content);
+  asked = new WeakRef(read);
+  return read;
 }
 
 function lineAt(
