@@ -32,7 +32,7 @@ async function survives(
   const before = await remote.fetch();
   const tip = await repository.commit({ [PATH]: "changed: true\n" });
   const { store } = storedSnapshot(before);
-  const held = store.count;
+  const held = store.size;
   server.fault = { type: "tamper", change, when: isPackFetch };
   await assert.rejects(remote.fetch(), (error) => {
     assert.ok(error instanceof UnavailableError, String(error));
@@ -40,7 +40,7 @@ async function survives(
     return true;
   });
   assert.equal(remote.tip, before);
-  assert.equal(store.count, held);
+  assert.equal(store.size, held);
   assert.equal(await textOf(before, PATH), MANIFESTS[PATH]);
   server.fault = undefined;
   const after = await remote.fetch();

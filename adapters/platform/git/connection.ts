@@ -4,7 +4,7 @@
  */
 import { RejectedError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
-import type { GitObject, ObjectSource } from "./object_store.ts";
+import type { GitObjects, ObjectSource } from "./object_store.ts";
 import { readPack } from "./pack.ts";
 import {
   parseWriteAdvertisement,
@@ -31,7 +31,7 @@ export interface ConnectionOptions {
 }
 
 export interface FetchedObjects {
-  readonly objects: ReadonlyMap<Oid, GitObject>;
+  readonly objects: GitObjects;
   /** Whether the server cut the history below what it sent. */
   readonly isShallow: boolean;
 }

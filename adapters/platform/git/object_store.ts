@@ -3,6 +3,7 @@
  * its root tree, a tree with everything under it. Parents of commits are not part of that, since fetches are shallow.
  */
 import { createHash } from "node:crypto";
+import { packBytes, type Packed, unpackBytes } from "../../../src/core/packed.ts";
 import type { Oid } from "../../../src/ports/git.ts";
 
 export type ObjectType = "commit" | "tree" | "blob" | "tag";
@@ -28,12 +29,29 @@ export function isOid(text: string): boolean {
   return /^[0-9a-f]{40}$/.test(text);
 }
 
-export class ObjectStore implements ObjectSource {
-  readonly #objects = new Map<Oid, GitObject>();
+/** Objects by their ids: a map of them, or a store. */
+export interface GitObjects extends ObjectSource, Iterable<readonly [Oid, GitObject]> {
+  readonly size: number;
+  has(oid: Oid): boolean;
+  keys(): Iterable<Oid>;
+  values(): Iterable<GitObject>;
+}
+
+/** An object at rest. */
+interface Stored {
+  readonly type: ObjectType;
+  readonly packed: Packed;
+  readonly sizeBytes: number;
+}
+
+export class ObjectStore implements GitObjects {
+  readonly #objects = new Map<Oid, Stored>();
   #sizeBytes = 0;
 
+  /** A copy each time: whoever writes into it changes nothing here. */
   get(oid: Oid): GitObject | undefined {
-    return this.#objects.get(oid);
+    const stored = this.#objects.get(oid);
+    return stored === undefined ? undefined : { type: stored.type, bytes: unpackBytes(stored.packed) };
   }
 
   has(oid: Oid): boolean {
@@ -42,33 +60,68 @@ export class ObjectStore implements ObjectSource {
 
   add(oid: Oid, object: GitObject): void {
     if (this.#objects.has(oid)) return;
-    this.#objects.set(oid, object);
-    this.#sizeBytes += object.bytes.length;
+    const { type, bytes } = object;
+    this.#objects.set(oid, { type, packed: packBytes(bytes), sizeBytes: bytes.length });
+    this.#sizeBytes += bytes.length;
   }
 
   /** Takes over objects that were checked to be a closure. */
-  adopt(objects: ReadonlyMap<Oid, GitObject>): void {
-    for (const [oid, object] of objects) this.add(oid, object);
+  adopt(objects: GitObjects): void {
+    for (const oid of objects.keys()) this.take(oid, objects);
+  }
+
+  /** Takes over one object; out of another store as it lies there. @returns whether it is there */
+  take(oid: Oid, from: ObjectSource): boolean {
+    if (this.#objects.has(oid)) return true;
+    const stored = from instanceof ObjectStore ? from.#objects.get(oid) : undefined;
+    if (stored === undefined) {
+      const object = from.get(oid);
+      if (object !== undefined) this.add(oid, object);
+      return object !== undefined;
+    }
+    this.#objects.set(oid, stored);
+    this.#sizeBytes += stored.sizeBytes;
+    return true;
+  }
+
+  /** What an object is, without looking into it. */
+  typeOf(oid: Oid): ObjectType | undefined {
+    return this.#objects.get(oid)?.type;
+  }
+
+  keys(): Iterable<Oid> {
+    return this.#objects.keys();
+  }
+
+  *values(): Generator<GitObject> {
+    for (const [, object] of this) yield object;
+  }
+
+  *[Symbol.iterator](): Generator<readonly [Oid, GitObject]> {
+    for (const oid of this.#objects.keys()) {
+      const object = this.get(oid);
+      if (object !== undefined) yield [oid, object];
+    }
   }
 
   /** Forgets everything that is not in `keep`; returns how many objects went. */
   sweep(keep: ReadonlySet<Oid>): number {
     let gone = 0;
-    for (const [oid, object] of this.#objects) {
+    for (const [oid, { sizeBytes }] of this.#objects) {
       if (keep.has(oid)) continue;
       this.#objects.delete(oid);
-      this.#sizeBytes -= object.bytes.length;
+      this.#sizeBytes -= sizeBytes;
       gone++;
     }
     return gone;
   }
 
   /** How many objects are held. */
-  get count(): number {
+  get size(): number {
     return this.#objects.size;
   }
 
-  /** Bytes of content, without what the runtime adds. */
+  /** Bytes of content as it was given, before it is packed. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }

@@ -11,7 +11,14 @@ import { setImmediate } from "node:timers/promises";
 import { BugError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
 import { applyDelta, deltaSizes } from "./delta.ts";
-import { type GitObject, type ObjectSource, type ObjectType, oidOf } from "./object_store.ts";
+import {
+  type GitObject,
+  type GitObjects,
+  type ObjectSource,
+  ObjectStore,
+  type ObjectType,
+  oidOf,
+} from "./object_store.ts";
 import { AnswerFault, concatBytes } from "./pkt_line.ts";
 
 const HEADER_BYTES = 12;
@@ -43,7 +50,7 @@ export async function readPack(
   pack: Uint8Array<ArrayBuffer>,
   bases: ObjectSource,
   limits: PackLimits,
-): Promise<ReadonlyMap<Oid, GitObject>> {
+): Promise<GitObjects> {
   const reader = new PackReader(pack, bases, limits);
   for (let read = 0; read < reader.count; read++) {
     reader.readNext();
@@ -57,8 +64,9 @@ class PackReader {
   readonly #buffer: Buffer<ArrayBuffer>;
   readonly #bases: ObjectSource;
   readonly #limits: PackLimits;
-  readonly #byOffset = new Map<number, GitObject>();
-  readonly #byOid = new Map<Oid, GitObject>();
+  readonly #byOffset = new Map<number, Oid>();
+  /** At rest: a pack's objects together take much more room than any few of them. */
+  readonly #byOid = new ObjectStore();
   /** Deltas by what they wait for, an offset or an id, so that each is looked at once. */
   readonly #waiting = new Map<number | Oid, PendingDelta[]>();
   #at = HEADER_BYTES;
@@ -95,7 +103,7 @@ class PackReader {
     else this.#waiting.set(base, [...(this.#waiting.get(base) ?? []), { offset, delta: bytes }]);
   }
 
-  finish(): ReadonlyMap<Oid, GitObject> {
+  finish(): GitObjects {
     if (this.#at !== this.#buffer.length - TRAILER_BYTES) {
       throw new AnswerFault("broken", "the pack holds more than the objects it announced");
     }
@@ -160,8 +168,9 @@ class PackReader {
   }
 
   #findBase(base: number | Oid): GitObject | undefined {
-    if (typeof base === "number") return this.#byOffset.get(base);
-    return this.#byOid.get(base) ?? this.#bases.get(base);
+    const oid = typeof base === "number" ? this.#byOffset.get(base) : base;
+    if (oid === undefined) return undefined;
+    return this.#byOid.get(oid) ?? (typeof base === "number" ? undefined : this.#bases.get(oid));
   }
 
   #grow(base: GitObject, delta: Uint8Array): GitObject {
@@ -175,8 +184,8 @@ class PackReader {
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       const base = next.object;
       const oid = oidOf(base);
-      this.#byOffset.set(next.offset, base);
-      this.#byOid.set(oid, base);
+      this.#byOffset.set(next.offset, oid);
+      this.#byOid.add(oid, base);
       for (const key of [next.offset, oid]) {
         const children = this.#waiting.get(key) ?? [];
         this.#waiting.delete(key);

@@ -29,8 +29,7 @@ export class StoredSnapshot implements Snapshot {
       this.#cursor ??= new TreeCursor(this.store, this.parsed().tree);
       const entry = this.#cursor.find(path);
       if (entry === undefined || kindOf(entry.mode) !== "file") return undefined;
-      // A copy: whoever writes into it must not change what others read.
-      return this.store.get(entry.oid)?.bytes.slice();
+      return this.store.get(entry.oid)?.bytes;
     });
   }
 

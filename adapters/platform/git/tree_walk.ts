@@ -5,7 +5,7 @@
 import type { Oid, TreeEntry } from "../../../src/ports/git.ts";
 import { parseCommit } from "./commit.ts";
 import { decodeName, encodeName } from "./entry_name.ts";
-import type { GitObject, ObjectSource, ObjectStore } from "./object_store.ts";
+import { type GitObject, type ObjectSource, ObjectStore } from "./object_store.ts";
 import { AnswerFault } from "./pkt_line.ts";
 import { kindOf, parseTree, type RawEntry, sameName } from "./tree.ts";
 
@@ -119,27 +119,26 @@ function oidIf(entry: RawEntry | undefined, kind: "file" | "folder"): Oid | unde
  *
  * @throws {AnswerFault} "incomplete" when anything that the commit needs is in neither
  */
-export function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): ReadonlyMap<Oid, GitObject> {
-  const fresh = new Map<Oid, GitObject>();
-  const take = (oid: Oid, what: GitObject["type"]): GitObject | undefined => {
-    if (store.has(oid) || fresh.has(oid)) return undefined;
-    const object = arrived.get(oid);
-    if (object === undefined) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
-    if (object.type !== what) throw new AnswerFault("broken", `object ${oid} is a ${object.type} and not a ${what}`);
-    fresh.set(oid, object);
-    return object;
+export function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): ObjectStore {
+  const fresh = new ObjectStore();
+  /** Whether it is news. */
+  const take = (oid: Oid, what: GitObject["type"]): boolean => {
+    if (store.has(oid) || fresh.has(oid)) return false;
+    if (!fresh.take(oid, arrived)) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
+    const type = fresh.typeOf(oid);
+    if (type !== what) throw new AnswerFault("broken", `object ${oid} is a ${type} and not a ${what}`);
+    return true;
   };
   const visit = (tree: Oid, depth: number): void => {
     refuseDepth(depth);
-    const object = take(tree, "tree");
-    if (object === undefined) return;
-    for (const entry of parseTree(object.bytes)) {
+    if (!take(tree, "tree")) return;
+    for (const entry of readTree(fresh, tree)) {
       const kind = kindOf(entry.mode);
       if (kind === "folder") visit(entry.oid, depth + 1);
       else if (kind !== "submodule") take(entry.oid, "blob");
     }
   };
-  const object = take(commit, "commit");
+  const object = take(commit, "commit") ? fresh.get(commit) : undefined;
   if (object !== undefined) visit(parseCommit(commit, object).tree, 0);
   return fresh;
 }

@@ -39,7 +39,7 @@ Deno.test("a sweep keeps what the marked commits need and nothing else", async (
   store.adopt(newClosure(store, first.objects, first.commit));
   const second = await commitOf(store, { "a/b": "1", "c": "3" });
   store.adopt(newClosure(store, second.objects, second.commit));
-  assert.equal(store.count, 8);
+  assert.equal(store.size, 8);
   assert.equal(store.sweep(markReachable(store, [second.commit])), 3);
   assert.equal(newClosure(store, store, second.commit).size, 0);
   assert.equal(store.has(first.commit), false);
@@ -47,7 +47,7 @@ Deno.test("a sweep keeps what the marked commits need and nothing else", async (
   assert.equal(store.sweep(markReachable(store, [second.commit])), 0);
   assert.equal(store.sizeBytes, sizeBytes);
   store.sweep(new Set());
-  assert.deepEqual([store.count, store.sizeBytes], [0, 0]);
+  assert.deepEqual([store.size, store.sizeBytes], [0, 0]);
 });
 
 Deno.test("a difference names files whose content or mode differs, and visits nothing else", () => {
