@@ -2,6 +2,7 @@
  * The cluster as the agent sees it: reads from watch caches, writes as single requests under one field manager. Nothing
  * is retried here; what an error means for a canary is the shell's business.
  */
+import type { CanaryId } from "../../src/core/canary.ts";
 import {
   isJsonObject,
   type Json,
@@ -86,6 +87,10 @@ class KubeCluster implements OpenCluster {
 
   all(apiVersion: string, kind: string, namespace?: string): readonly KubeObject[] {
     return this.#caches.all(apiVersion, kind, namespace);
+  }
+
+  derived(apiVersion: string, kind: string, of?: CanaryId): Iterable<KubeObject> {
+    return this.#caches.derived(apiVersion, kind, of);
   }
 
   onChange(listener: ChangeListener): void {

@@ -20,7 +20,7 @@ export type CommandResult =
   | { readonly type: "refused"; readonly reason: string };
 
 /** The gate that a canary waits at, or null. */
-export function waitsAtGate(state: State): Gate | null {
+export function waitsAtGate(state: Pick<State, "run" | "phase" | "waitsFor">): Gate | null {
   const { run } = state;
   if (run === null) return null;
   if (state.phase === "waiting") return "confirm-rollout";

@@ -2,6 +2,7 @@
  * What the agent asks of a Kubernetes API server. Reads come from watch caches and cost no request, but `live` and
  * `list`. Every write goes out under field manager "serin" with `fieldValidation=Strict`.
  */
+import type { CanaryId } from "../core/canary.ts";
 import type { JsonObject, KubeObject, ObjectRef } from "../core/kube_object.ts";
 
 /** A set of objects to keep watched: one kind, everywhere or in one namespace, optionally by label. */
@@ -32,6 +33,8 @@ export interface Cluster {
   get(ref: ObjectRef): KubeObject | undefined;
   /** From the cache: all objects of a kind, in a namespace or everywhere. */
   all(apiVersion: string, kind: string, namespace?: string): readonly KubeObject[];
+  /** From the cache, one by one: what carries the label `serin.dev/canary-name`, of one canary or of any. */
+  derived(apiVersion: string, kind: string, of?: CanaryId): Iterable<KubeObject>;
   /** A GET that goes to the server; undefined on 404. */
   live(ref: ObjectRef, signal?: AbortSignal): Promise<KubeObject | undefined>;
   /** A LIST that goes to the server, for what is needed too seldom to be watched; none where the kind is not served. */

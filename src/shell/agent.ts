@@ -30,7 +30,7 @@ import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
 import { unseen } from "./unseen.ts";
 import { type Verdict, verdictOn } from "./trouble.ts";
-import { detailOf, summaryOf, type ViewInput } from "./views.ts";
+import { detailOf, type Shown, shownOf, summaryOf, type ViewInput } from "./views.ts";
 import { watchfulLedger } from "./watchful_ledger.ts";
 import { createWatching, type Watching } from "./watching.ts";
 
@@ -67,7 +67,7 @@ export class ServingAgent implements Agent {
   readonly #observer: Observer;
   readonly #hooks: HookRunner;
   readonly #roster: Roster;
-  readonly #states = new Map<string, State>();
+  readonly #shown = new Map<string, Shown>();
   readonly #failures = new Map<string, number>();
   readonly #troubles = new Map<string, Verdict>();
   readonly #inbox = new Map<string, Inboxed[]>();
@@ -202,12 +202,12 @@ export class ServingAgent implements Agent {
   }
 
   #viewInput(key: string, id: CanaryId): ViewInput {
-    const state = this.#states.get(key);
+    const shown = this.#shown.get(key);
     const entry = this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
     const trouble = this.#troubles.get(key);
     return {
       id,
-      state: state ?? newState(id, this.#options.clock.now()),
+      state: shown ?? shownOf(newState(id, this.#options.clock.now())),
       entry,
       trouble: trouble === undefined
         ? null
@@ -262,7 +262,7 @@ export class ServingAgent implements Agent {
     }
     const state = await this.#options.store.load(id, clock.now()).catch(() => undefined);
     if (state !== undefined) {
-      this.#states.set(key, state);
+      this.#shown.set(key, shownOf(state));
       telling.turned(state, clock.monotonic() - startedAt);
       await this.#bury(key, id, state);
     }
@@ -277,7 +277,7 @@ export class ServingAgent implements Agent {
     }
     await this.#options.store.remove(id).catch((error) => this.#failed(key, id, error));
     this.#roster.forget(key);
-    this.#states.delete(key);
+    this.#shown.delete(key);
     this.#watching.forget(key);
     this.#queue.forget(key);
     this.#options.telling.forgotten(key);

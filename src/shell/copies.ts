@@ -91,7 +91,7 @@ export async function copiesOf({ cluster, canary, copiesSecrets, signal }: Copyi
   const scope = { apiVersion: "v1", kind: "Secret", namespace, labelSelector };
   const secrets = copiesSecrets ? await listed(cluster, scope, signal) : null;
   return [
-    ...cluster.all("v1", "ConfigMap", namespace).filter(isOurs),
+    ...[...cluster.derived("v1", "ConfigMap", canary.id)].filter(isOurs),
     // Items of a list carry no kind.
     ...(secrets ?? []).filter(isOurs).map((secret) => ({ ...secret, apiVersion: "v1", kind: "Secret" })),
   ];

@@ -15,6 +15,7 @@ export function fencedCluster(cluster: Cluster, mayWrite: () => boolean): Cluste
     watch: (scope, signal) => cluster.watch(scope, signal),
     get: (ref) => cluster.get(ref),
     all: (apiVersion, kind, namespace) => cluster.all(apiVersion, kind, namespace),
+    derived: (apiVersion, kind, of) => cluster.derived(apiVersion, kind, of),
     live: (ref, signal) => cluster.live(ref, signal),
     list: (scope, signal) => cluster.list(scope, signal),
     onChange: (listener) => cluster.onChange(listener),

@@ -1,6 +1,11 @@
-/** The locks and status files of one cluster at the tip, read as they change. Knows no Git and no canaries. */
+/**
+ * The locks and status files of one cluster at the tip, kept as packed text and read when somebody asks: of thousands of
+ * canaries at rest nobody does. Knows no Git and no canaries.
+ */
 import { type CanaryId, canaryKey } from "../core/canary.ts";
 import type { StatusFile } from "../core/decision.ts";
+import { type Packed, packText, unpackText } from "../core/packed.ts";
+import { Recent } from "../core/recent.ts";
 import { type LockFile, lockPath, parseLockFile } from "../ledger/lock_file.ts";
 import { parseStatusFile, statusPath } from "../ledger/status_file.ts";
 import type { FileView } from "../ports/source.ts";
@@ -8,12 +13,15 @@ import type { FileView } from "../ports/source.ts";
 /** Much more than a lock with its bound of data needs. */
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Files of a kind that stay read after somebody asked. */
+const READ_MAX = 256;
+
 const ABSENT = { type: "absent" } as const;
 
 export class LedgerFiles {
   readonly #cluster: string;
-  readonly #locks = new Map<string, FileView<LockFile>>();
-  readonly #statuses = new Map<string, FileView<StatusFile>>();
+  readonly #locks = new Files<LockFile>(parseLockFile, ({ lock }) => lock.canary);
+  readonly #statuses = new Files<StatusFile>(parseStatusFile, ({ canary }) => canary);
 
   /** @param cluster its name in the configuration */
   constructor(cluster: string) {
@@ -35,11 +43,11 @@ export class LedgerFiles {
     const id: CanaryId = { namespace, name };
     const key = canaryKey(id);
     if (path === lockPath(this.#cluster, id)) {
-      set(this.#locks, key, read(content, parseLockFile, ({ lock }) => lock.canary, id));
+      this.#locks.set(key, content);
       return key;
     }
     if (path === statusPath(this.#cluster, id)) {
-      set(this.#statuses, key, read(content, parseStatusFile, ({ canary }) => canary, id));
+      this.#statuses.set(key, content);
       return key;
     }
     return null;
@@ -51,31 +59,60 @@ export class LedgerFiles {
   }
 
   lock(id: CanaryId): FileView<LockFile> {
-    return this.#locks.get(canaryKey(id)) ?? ABSENT;
+    return this.#locks.view(canaryKey(id));
   }
 
   status(id: CanaryId): FileView<StatusFile> {
-    return this.#statuses.get(canaryKey(id)) ?? ABSENT;
+    return this.#statuses.view(canaryKey(id));
   }
 }
 
-function set<T>(files: Map<string, FileView<T>>, key: string, view: FileView<T>): void {
-  if (view.type === "absent") files.delete(key);
-  else files.set(key, view);
+/** Files of one kind, by the key of the canary in whose folder they lie. */
+class Files<T> {
+  readonly #parse: (text: string) => FileView<T>;
+  readonly #about: (value: T) => CanaryId;
+  readonly #texts = new Map<string, Packed | Unread>();
+  readonly #read = new Recent<string, FileView<T>>(READ_MAX);
+
+  constructor(parse: (text: string) => FileView<T>, about: (value: T) => CanaryId) {
+    this.#parse = parse;
+    this.#about = about;
+  }
+
+  keys(): Iterable<string> {
+    return this.#texts.keys();
+  }
+
+  set(key: string, content: Uint8Array | null): void {
+    this.#read.delete(key);
+    if (content === null) this.#texts.delete(key);
+    else if (content.length > FILE_BYTES_MAX) this.#texts.set(key, { sizeBytes: content.length });
+    else this.#texts.set(key, packText(new TextDecoder().decode(content)));
+  }
+
+  /** A file that was copied into another canary's folder is broken: it must not be taken for that canary's. */
+  view(key: string): FileView<T> {
+    const text = this.#texts.get(key);
+    if (text === undefined) return ABSENT;
+    if (typeof text === "object") {
+      return { type: "broken", reason: `it is too large: ${text.sizeBytes} bytes` };
+    }
+    const known = this.#read.get(key);
+    if (known !== undefined) return known;
+    const view = this.#checked(key, this.#parse(unpackText(text)));
+    this.#read.set(key, view);
+    return view;
+  }
+
+  #checked(key: string, view: FileView<T>): FileView<T> {
+    if (view.type !== "read") return view;
+    const found = canaryKey(this.#about(view.value));
+    if (found === key) return view;
+    return { type: "broken", reason: `it is about "${found}", and lies in the folder of "${key}"` };
+  }
 }
 
-/** A file that was copied into another canary's folder is broken: it must not be taken for that canary's. */
-function read<T>(
-  content: Uint8Array | null,
-  parse: (text: string) => FileView<T>,
-  about: (value: T) => CanaryId,
-  id: CanaryId,
-): FileView<T> {
-  if (content === null) return ABSENT;
-  if (content.length > FILE_BYTES_MAX) return { type: "broken", reason: `it is too large: ${content.length} bytes` };
-  const view = parse(new TextDecoder().decode(content));
-  if (view.type !== "read") return view;
-  const found = canaryKey(about(view.value));
-  if (found === canaryKey(id)) return view;
-  return { type: "broken", reason: `it is about "${found}", and lies in the folder of "${canaryKey(id)}"` };
+/** A file that is not kept. */
+interface Unread {
+  readonly sizeBytes: number;
 }

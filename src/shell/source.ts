@@ -50,6 +50,7 @@ interface Change {
 
 interface ReadFile {
   readonly path: string;
+  /** Of a file of the ledger; null where it is gone or is none. */
   readonly content: Uint8Array<ArrayBuffer> | null;
   /** null where the file is gone or the ledger's. */
   readonly parsed: ParsedFile | null;
@@ -225,8 +226,10 @@ class GitSource implements RunningSource {
     for (const { path, is } of changes) {
       signal?.throwIfAborted();
       const content = is === undefined ? null : await snapshot.read(path) ?? null;
-      const isManifest = content !== null && !isUnder(path, this.#ledger.folder);
-      read.push({ path, content, parsed: isManifest ? parseFile(path, content) : null });
+      const isLedgers = isUnder(path, this.#ledger.folder);
+      // Of a manifest nothing is kept but what it says.
+      if (isLedgers) read.push({ path, content, parsed: null });
+      else read.push({ path, content: null, parsed: content === null ? null : parseFile(path, content) });
       if (clock.monotonic() < sliceEndsMs) continue;
       await clock.sleep(0, signal);
       sliceEndsMs = clock.monotonic() + SLICE_MS;

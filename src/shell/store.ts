@@ -5,6 +5,8 @@
 import { type CanaryId, canaryKey } from "../core/canary.ts";
 import { type KubeObject, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
+import { type Packed, packText, unpackText } from "../core/packed.ts";
+import { Recent } from "../core/recent.ts";
 import { isSame } from "../core/same.ts";
 import { newState, type State, STATE_VERSION } from "../core/state.ts";
 import { ConflictError, InvalidSpecError } from "../errors.ts";
@@ -38,28 +40,65 @@ interface Held {
   readonly resourceVersion: string | null;
 }
 
+/** A canary at rest, all of which but bookkeeping is saved. */
+interface Resting {
+  readonly packed: Packed;
+  readonly resourceVersion: string;
+}
+
+/** States kept spread out, beside those of rollouts on their way. */
+const SPREAD_OUT_MAX = 256;
+
+function awake(remembered: Held | Resting): Held {
+  if ("state" in remembered) return remembered;
+  const state: State = JSON.parse(unpackText(remembered.packed));
+  return { state, saved: hardPart(state), resourceVersion: remembered.resourceVersion };
+}
+
+/** Packs a state that has come to rest; any other stays as it is. */
+function laidToRest(remembered: Held | Resting): Held | Resting {
+  if (!("state" in remembered) || remembered.resourceVersion === null || remembered.state.run !== null) {
+    return remembered;
+  }
+  const { state, saved, resourceVersion } = remembered;
+  return isSame(hardPart(state), saved) ? { packed: packText(JSON.stringify(state)), resourceVersion } : remembered;
+}
+
 export function createStateStore(options: {
-  readonly cluster: Cluster;
+  readonly cluster: Pick<Cluster, "derived" | "get" | "create" | "replace" | "remove">;
   readonly epoch: () => number;
   /** Keeps what is saved in memory alone (`mode: observe`). */
   readonly readOnly?: boolean;
 }): StateStore {
   const { cluster } = options;
-  const held = new Map<string, Held>();
+  const held = new Map<string, Held | Resting>();
+  const recent = new Recent<string, true>(SPREAD_OUT_MAX, (key) => {
+    const pushedOut = held.get(key);
+    if (pushedOut !== undefined) held.set(key, laidToRest(pushedOut));
+  });
+
+  function hold(key: string, one: Held): void {
+    held.set(key, one);
+    recent.set(key, true);
+  }
 
   async function load(id: CanaryId, now: number): Promise<State> {
-    const remembered = held.get(canaryKey(id));
+    const key = canaryKey(id);
+    const remembered = held.get(key);
     const live = cluster.get(stateRef(id));
     // Our own writes are in the cache at once, so what differs there was written or deleted by someone else.
     if (remembered !== undefined && remembered.resourceVersion === (live?.metadata.resourceVersion ?? null)) {
-      return remembered.state;
+      const known = awake(remembered);
+      hold(key, known);
+      return known.state;
     }
     if (remembered !== undefined && live === undefined) {
-      held.set(canaryKey(id), { ...remembered, saved: null, resourceVersion: null });
-      return remembered.state;
+      const known = { ...awake(remembered), saved: null, resourceVersion: null };
+      hold(key, known);
+      return known.state;
     }
     const state = live === undefined ? newState(id, now) : await decode(live, id);
-    held.set(canaryKey(id), {
+    hold(key, {
       state,
       saved: live === undefined ? null : hardPart(state),
       resourceVersion: live?.metadata.resourceVersion ?? null,
@@ -69,15 +108,16 @@ export function createStateStore(options: {
 
   async function save(state: State, signal?: AbortSignal): Promise<void> {
     const key = canaryKey(state.id);
-    const before = held.get(key);
+    const remembered = held.get(key);
     // A new leadership drops what was remembered, also in the middle of a turn: that turn decides again.
-    if (before === undefined) {
+    if (remembered === undefined) {
       throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
     }
+    const before = awake(remembered);
     const hard = hardPart(state);
     const claimed = state.run === null || before.state.epoch === options.epoch();
     if ((isSame(hard, before.saved) && claimed) || options.readOnly === true) {
-      held.set(key, { ...before, state });
+      hold(key, { ...before, state });
       return;
     }
     const stamped = { ...state, epoch: options.epoch() };
@@ -90,7 +130,7 @@ export function createStateStore(options: {
       );
     try {
       const stored = await write;
-      held.set(key, { state: stamped, saved: hard, resourceVersion: stored.metadata.resourceVersion ?? null });
+      hold(key, { state: stamped, saved: hard, resourceVersion: stored.metadata.resourceVersion ?? null });
     } catch (error) {
       // Whether it was stored is told by the cache; only what is known to be stale is dropped.
       if (error instanceof ConflictError) held.delete(key);
@@ -107,13 +147,16 @@ export function createStateStore(options: {
       held.delete(canaryKey(id));
       await cluster.remove(stateRef(id));
     },
-    known: () =>
-      cluster.all("v1", "ConfigMap").flatMap((object) => {
-        const name = object.metadata.labels?.[CANARY_LABEL];
-        const { namespace } = object.metadata;
-        if (name === undefined || namespace === undefined || object.metadata.name !== `serin-${name}`) return [];
-        return [{ namespace, name }];
-      }),
+    known() {
+      const ids: CanaryId[] = [];
+      for (const { metadata } of cluster.derived("v1", "ConfigMap")) {
+        const name = metadata.labels?.[CANARY_LABEL];
+        const { namespace } = metadata;
+        if (name === undefined || namespace === undefined || metadata.name !== `serin-${name}`) continue;
+        ids.push({ namespace, name });
+      }
+      return ids;
+    },
   };
 }
 

@@ -6,9 +6,37 @@ import { flaggerPhase, type State } from "../core/state.ts";
 import type { CanaryDetail, CanarySummary } from "../ports/agent.ts";
 import type { RecentEvent } from "./telling.ts";
 
+/** What is shown of a state between two turns: of a canary at rest little more than what its lock is called. */
+export interface Shown
+  extends Pick<State, "phase" | "phaseSince" | "run" | "waitsFor" | "stalled" | "paused" | "canary"> {
+  readonly flaggerPhase: string;
+  readonly lock: { readonly revision: string; readonly images: readonly string[] } | null;
+  readonly last: CanarySummary["last"];
+}
+
+export function shownOf(state: State): Shown {
+  const { phase, phaseSince, run, waitsFor, stalled, paused, canary, lock, last } = state;
+  return {
+    phase,
+    phaseSince,
+    run,
+    waitsFor,
+    stalled,
+    paused,
+    canary,
+    flaggerPhase: flaggerPhase(state),
+    lock: lock === null ? null : { revision: lock.release.revision, images: namesOf(lock.release.images) },
+    last: last === null ? null : { outcome: last.outcome, revision: last.revision, reason: last.reason, at: last.at },
+  };
+}
+
+function namesOf(images: readonly { readonly image: string }[]): readonly string[] {
+  return images.map(({ image }) => image);
+}
+
 export interface ViewInput {
   readonly id: CanaryId;
-  readonly state: State;
+  readonly state: Shown;
   readonly entry: CatalogueEntry | undefined;
   /** What the last turn failed of, or null. */
   readonly trouble: string | null;
@@ -20,12 +48,11 @@ export function summaryOf(input: ViewInput): CanarySummary {
   const canary = state.run?.canary ?? declared?.canary ?? state.canary;
   const complaint = entry?.type === "broken" ? entry.complaints[0] : undefined;
   const candidate = state.run?.release ?? declared?.release ?? null;
-  const images = (list: readonly { readonly image: string }[]): readonly string[] => list.map(({ image }) => image);
   return {
     namespace: id.namespace,
     name: id.name,
     phase: state.phase,
-    flaggerPhase: flaggerPhase(state),
+    flaggerPhase: state.flaggerPhase,
     provider: canary?.provider ?? "",
     target: canary === null ? "" : `${canary.target.kind}/${canary.target.name}`,
     weight: state.run?.weight ?? 0,
@@ -33,20 +60,15 @@ export function summaryOf(input: ViewInput): CanarySummary {
     failedChecks: state.run?.failedChecks ?? 0,
     threshold: canary?.analysis.threshold ?? 0,
     candidate: candidate?.revision ?? null,
-    candidateImages: images(candidate?.images ?? []),
-    lock: state.lock?.release.revision ?? null,
-    lockImages: images(state.lock?.release.images ?? []),
+    candidateImages: namesOf(candidate?.images ?? []),
+    lock: state.lock?.revision ?? null,
+    lockImages: state.lock?.images ?? [],
     waitsFor: state.waitsFor,
     gate: waitsAtGate(state),
     stalled: input.trouble ?? (complaint === undefined ? state.stalled : sentence(complaint)),
     paused: state.paused,
     phaseSince: state.phaseSince,
-    last: state.last === null ? null : {
-      outcome: state.last.outcome,
-      revision: state.last.revision,
-      reason: state.last.reason,
-      at: state.last.at,
-    },
+    last: state.last,
   };
 }
 

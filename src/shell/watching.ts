@@ -24,7 +24,8 @@ export function createWatching(options: {
   readonly namespaces: readonly string[];
 }): Watching {
   const { cluster, tables } = options;
-  const owners = new Map<string, Set<string>>();
+  /** Nearly every object belongs to one canary, and a set takes five times the room of a list of one. */
+  const owners = new Map<string, readonly string[]>();
   const refs = new Map<string, readonly string[]>();
   /** APIs whose Canary objects were asked for once. */
   const canaryKinds = new Set<string>();
@@ -63,14 +64,17 @@ export function createWatching(options: {
     const keys = objects.map(refKey);
     refs.set(key, keys);
     for (const ref of keys) {
-      const set = owners.get(ref) ?? new Set<string>();
-      set.add(key);
-      owners.set(ref, set);
+      const known = owners.get(ref) ?? [];
+      if (!known.includes(key)) owners.set(ref, [...known, key]);
     }
   }
 
   function forget(key: string): void {
-    for (const ref of refs.get(key) ?? []) owners.get(ref)?.delete(key);
+    for (const ref of refs.get(key) ?? []) {
+      const left = (owners.get(ref) ?? []).filter((owner) => owner !== key);
+      if (left.length === 0) owners.delete(ref);
+      else owners.set(ref, left);
+    }
     refs.delete(key);
   }
 
@@ -105,7 +109,7 @@ export function createWatching(options: {
         stateRef(canary.id),
       ]);
     },
-    canariesOf: (ref) => [...owners.get(refKey(ref)) ?? []],
+    canariesOf: (ref) => owners.get(refKey(ref)) ?? [],
     forget,
   };
 }

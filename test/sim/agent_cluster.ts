@@ -1,4 +1,5 @@
 /** The cluster as one process sees it: caches that lag behind the server, and writes that may fail. */
+import type { CanaryId } from "../../src/core/canary.ts";
 import { canonicalJson } from "../../src/core/digest.ts";
 import {
   isJsonObject,
@@ -8,6 +9,7 @@ import {
   refKey,
   refOf,
 } from "../../src/core/kube_object.ts";
+import { CANARY_LABEL } from "../../src/core/names.ts";
 import { BugError } from "../../src/errors.ts";
 import type { Cluster, WatchScope, WriteOptions } from "../../src/ports/cluster.ts";
 import type { Dice } from "./dice.ts";
@@ -74,6 +76,13 @@ export class AgentCluster implements Cluster {
       object.apiVersion === apiVersion && object.kind === kind &&
       (namespace === undefined || object.metadata.namespace === namespace)
     );
+  }
+
+  derived(apiVersion: string, kind: string, of?: CanaryId): readonly KubeObject[] {
+    return this.all(apiVersion, kind, of?.namespace).filter(({ metadata }) => {
+      const name = metadata.labels?.[CANARY_LABEL];
+      return name !== undefined && (of === undefined || name === of.name);
+    });
   }
 
   async live(ref: ObjectRef): Promise<KubeObject | undefined> {

@@ -2,6 +2,7 @@
  * The watches of one cluster and what is read from them. A watch is started once; one that a wider watch covers is not
  * started at all. What the agent writes is filed here at once.
  */
+import type { CanaryId } from "../../../src/core/canary.ts";
 import { type KubeObject, type ObjectRef, refKey, refOf } from "../../../src/core/kube_object.ts";
 import { BugError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
@@ -11,7 +12,11 @@ import type { Discovery } from "./discovery.ts";
 import { Reflector, type ReflectorStatus } from "./reflector.ts";
 import type { KubeClient } from "./request.ts";
 import { type LabelMatcher, parseSelector } from "./selector.ts";
+import { Unpacked } from "./packed.ts";
 import { type ChangeListener, compareVersions, ObjectStore } from "./store.ts";
+
+/** Objects of all watches together that are kept spread out: those of two hundred canaries, some 6 KiB each. */
+const UNPACKED_MAX = 2_000;
 
 interface Watched {
   readonly scope: WatchScope;
@@ -26,6 +31,7 @@ export class Caches {
   readonly #discovery: Discovery;
   readonly #clock: Clock;
   readonly #listeners: ChangeListener[] = [];
+  readonly #unpacked = new Unpacked(UNPACKED_MAX);
   #watched: readonly Watched[] = [];
 
   constructor(client: KubeClient, discovery: Discovery, clock: Clock) {
@@ -63,6 +69,20 @@ export class Caches {
     return [...found.values()];
   }
 
+  /** As `Cluster.derived`. */
+  *derived(apiVersion: string, kind: string, of?: CanaryId): Generator<KubeObject> {
+    const covering = this.#synced({ apiVersion, kind }, of?.namespace);
+    if (covering.length === 0) throw uncovered(apiVersion, kind, of?.namespace);
+    const told = new Set<string>();
+    for (const { store } of covering) {
+      for (const object of store.derived(of)) {
+        const key = refKey(refOf(object));
+        if (!told.has(key)) yield object;
+        told.add(key);
+      }
+    }
+  }
+
   /** Files the answer to a write or a live read, if it is newer than what is here. */
   offer(object: KubeObject): void {
     for (const { scope, selects, store } of this.#watched) {
@@ -90,7 +110,7 @@ export class Caches {
   }
 
   #start(scope: WatchScope): Watched {
-    const store = new ObjectStore((ref, object) => this.#announce(ref, object));
+    const store = new ObjectStore((ref, object) => this.#announce(ref, object), this.#unpacked);
     const reflector = new Reflector({
       client: this.#client,
       clock: this.#clock,

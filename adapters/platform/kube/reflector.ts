@@ -2,7 +2,7 @@
  * Keeps an `ObjectStore` like the server's: lists in pages, then watches from the list's version, and resumes from the
  * last version seen however a watch ends. It lists again only when the server has forgotten that version.
  */
-import { at, type Json, type KubeObject, listAt, stringAt } from "../../../src/core/kube_object.ts";
+import { at, type Json, listAt, stringAt } from "../../../src/core/kube_object.ts";
 import { RejectedError, UnavailableError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { WatchScope } from "../../../src/ports/cluster.ts";
@@ -10,7 +10,7 @@ import { linkAbort } from "./abort.ts";
 import { collectionPath, type ServedKind } from "./discovery.ts";
 import type { KubeClient, KubeRequest } from "./request.ts";
 import { errorFromWatchEvent, ExpiredError, TooLargeError } from "./status_errors.ts";
-import { compareVersions, type ObjectStore, parseObject } from "./store.ts";
+import { compareVersions, type ListFacts, type ObjectStore, parseObject } from "./store.ts";
 
 /** Objects a page; fewer where a page of that many is larger than an answer may be. */
 const PAGE_OBJECTS = 500;
@@ -132,33 +132,35 @@ export class Reflector {
     this.#synced.reject(this.#stop.signal.reason);
   }
 
+  /** A page is filed before the next one is asked for: what was listed is never held spread out as a whole. */
   async #list(served: ServedKind): Promise<void> {
-    const objects: KubeObject[] = [];
+    const { store } = this.#options;
+    const listed = new Set<string>();
     let continueAt = "";
-    let version = "";
+    let list: ListFacts;
     do {
       const page = await this.#page(served, continueAt);
-      for (const item of listAt(page, "items")) {
-        const object = parseObject(item, served);
-        if (object !== undefined) objects.push(object);
+      this.#stop.signal.throwIfAborted();
+      const resourceVersion = stringAt(page, "metadata", "resourceVersion") ?? "";
+      if (resourceVersion === "") {
+        throw new UnavailableError(`Cannot list ${served.resource}: the answer has no resourceVersion`);
       }
-      version = stringAt(page, "metadata", "resourceVersion") ?? "";
+      list = { resourceVersion, startOver: compareVersions(resourceVersion, this.#lastSeen) === -1 };
+      const objects = listAt(page, "items").flatMap((item) => parseObject(item, served) ?? []);
+      for (const key of store.takeListed(objects, list)) listed.add(key);
       const next = stringAt(page, "metadata", "continue") ?? "";
-      if ((next !== "" && next === continueAt) || objects.length > OBJECTS_MAX) {
+      if ((next !== "" && next === continueAt) || listed.size > OBJECTS_MAX) {
         throw new UnavailableError(`Cannot list ${served.resource}: the list does not end`, {
-          data: { objects: objects.length },
+          data: { objects: listed.size },
         });
       }
       continueAt = next;
-    } while (continueAt !== "" && !this.#stop.signal.aborted);
-    this.#stop.signal.throwIfAborted();
+    } while (continueAt !== "");
 
-    if (version === "") throw new UnavailableError(`Cannot list ${served.resource}: the answer has no resourceVersion`);
-    const startOver = compareVersions(version, this.#lastSeen) === -1;
-    this.#options.store.replaceAll(objects, { resourceVersion: version, startOver });
+    store.keepOnly(listed, list);
     this.#lists++;
-    this.#resumeFrom = version;
-    this.#lastSeen = version;
+    this.#resumeFrom = list.resourceVersion;
+    this.#lastSeen = list.resourceVersion;
     this.#lastError = undefined;
     this.#isSynced = true;
     this.#synced.resolve();

@@ -3,7 +3,9 @@
  * own writes. The newer version of an object always wins, so that an event that was under way when the agent wrote
  * never hides what it wrote, nor an answer that was under way a deletion that the watch has told.
  */
+import type { CanaryId } from "../../../src/core/canary.ts";
 import { isJsonObject, type KubeObject, type ObjectRef, refOf, stringAt } from "../../../src/core/kube_object.ts";
+import { pack, type Packed, Unpacked } from "./packed.ts";
 
 /** Called for every change: with undefined when the object is gone. */
 export type ChangeListener = (ref: ObjectRef, object: KubeObject | undefined) => void;
@@ -41,18 +43,31 @@ export function compareVersions(a: string | undefined, b: string | undefined): -
   return BigInt(a) < BigInt(b) ? -1 : 1;
 }
 
-/** One watch's objects, by namespace and name. */
+/** What a list says of itself. */
+export interface ListFacts {
+  readonly resourceVersion: string;
+  /** The server's versions went backwards (it was restored from a backup): believe all it says. */
+  readonly startOver: boolean;
+}
+
+/** Objects spread out lately in a store of its own. */
+const UNPACKED_MAX = 256;
+
+/** One watch's objects, by namespace and name; packed, but for those that were lately of interest. */
 export class ObjectStore {
   readonly #onChange: ChangeListener;
-  readonly #byNamespace = new Map<string, Map<string, KubeObject>>();
+  readonly #unpacked: Unpacked;
+  readonly #byNamespace = new Map<string, Map<string, Packed>>();
   /** Key and UID of what we deleted and the watch has not reported yet: late events must not bring it back. */
   readonly #deleted = new Map<string, string>();
   /** The version that lists and events have told everything up to. */
   #toldUpTo: string | undefined;
   #size = 0;
 
-  constructor(onChange: ChangeListener) {
+  /** @param unpacked shared between stores, so that their bound is one */
+  constructor(onChange: ChangeListener, unpacked: Unpacked = new Unpacked(UNPACKED_MAX)) {
     this.#onChange = onChange;
+    this.#unpacked = unpacked;
   }
 
   get size(): number {
@@ -60,16 +75,27 @@ export class ObjectStore {
   }
 
   get(namespace: string | undefined, name: string): KubeObject | undefined {
-    return this.#byNamespace.get(namespace ?? "")?.get(name);
+    const held = this.#held(namespace, name);
+    return held === undefined ? undefined : this.#unpacked.of(held);
   }
 
-  /** All objects, or those of one namespace. */
+  /** All objects, or those of one namespace, in turn: whoever wants a few of many need not hold all of them. */
   *values(namespace?: string): Generator<KubeObject> {
-    if (namespace !== undefined) {
-      yield* this.#byNamespace.get(namespace)?.values() ?? [];
-      return;
+    const folders = namespace === undefined ? this.#byNamespace.values() : [this.#byNamespace.get(namespace)];
+    for (const folder of folders) {
+      for (const held of folder?.values() ?? []) yield this.#unpacked.peek(held);
     }
-    for (const objects of this.#byNamespace.values()) yield* objects.values();
+  }
+
+  /** Objects that carry a canary's label, of one canary or of any; the others are not spread out for it. */
+  *derived(of?: CanaryId): Generator<KubeObject> {
+    const folders = of === undefined ? this.#byNamespace.values() : [this.#byNamespace.get(of.namespace)];
+    for (const folder of folders) {
+      for (const held of folder?.values() ?? []) {
+        const isWanted = of === undefined ? held.canary !== undefined : held.canary === of.name;
+        if (isWanted) yield this.#unpacked.peek(held);
+      }
+    }
   }
 
   /** Lists and events have now told everything up to this version. */
@@ -84,18 +110,13 @@ export class ObjectStore {
   offer(object: KubeObject): void {
     const { namespace, name, resourceVersion } = object.metadata;
     const order = compareVersions(resourceVersion, this.#toldUpTo);
-    if (this.get(namespace, name) === undefined && (order === -1 || order === 0)) return;
+    if (this.#held(namespace, name) === undefined && (order === -1 || order === 0)) return;
     this.upsert(object);
   }
 
   /** Files an object unless what is here is as new or newer. */
   upsert(object: KubeObject): void {
-    if (this.#isDeleted(object)) return;
-    const { namespace, name, resourceVersion } = object.metadata;
-    const held = this.get(namespace, name);
-    const order = compareVersions(resourceVersion, held?.metadata.resourceVersion);
-    if (held !== undefined && (order === -1 || order === 0)) return;
-    this.#set(object);
+    if (this.#isNews(object)) this.#set(object, "of interest");
   }
 
   /** Takes out an object that was reported deleted, unless a newer one of its name is here. */
@@ -103,64 +124,70 @@ export class ObjectStore {
     const { namespace, name, uid, resourceVersion } = object.metadata;
     const key = keyOf(namespace, name);
     if (uid !== undefined && this.#deleted.get(key) === uid) this.#deleted.delete(key);
-    const held = this.get(namespace, name);
-    if (held === undefined || compareVersions(resourceVersion, held.metadata.resourceVersion) === -1) return;
-    this.#unset(held);
+    const held = this.#held(namespace, name);
+    if (held === undefined || compareVersions(resourceVersion, held.resourceVersion) === -1) return;
+    this.#unset(refOf(object));
   }
 
   /** Takes out what the agent itself deleted, before the watch says so. */
   forget(ref: ObjectRef, uid: string): void {
     this.#deleted.set(keyOf(ref.namespace, ref.name), uid);
-    const held = this.get(ref.namespace, ref.name);
-    if (held?.metadata.uid === uid) this.#unset(held);
+    if (this.get(ref.namespace, ref.name)?.metadata.uid === uid) this.#unset(ref);
   }
 
-  /**
-   * Makes the contents what a list says: changes and deletions that were missed are reported now. What is newer than
-   * the list stays.
-   *
-   * @param list.startOver the server's versions went backwards (it was restored from a backup): believe all it says
-   */
-  replaceAll(
-    objects: readonly KubeObject[],
-    list: { readonly resourceVersion: string; readonly startOver: boolean },
-  ): void {
-    const listed = new Set(objects.map(({ metadata }) => keyOf(metadata.namespace, metadata.name)));
-    for (const held of [...this.values()]) {
-      if (listed.has(keyOf(held.metadata.namespace, held.metadata.name))) continue;
-      const newer = compareVersions(held.metadata.resourceVersion, list.resourceVersion) === 1;
-      if (list.startOver || !newer) this.#unset(held);
+  /** Files a page of a list; what is newer here stays. @returns the objects' keys, all of which `keepOnly` wants */
+  takeListed(objects: readonly KubeObject[], list: ListFacts): readonly string[] {
+    return objects.map((object) => {
+      const { namespace, name, resourceVersion } = object.metadata;
+      const differs = this.#held(namespace, name)?.resourceVersion !== resourceVersion;
+      if (list.startOver ? differs : this.#isNews(object)) this.#set(object, "one of many");
+      return keyOf(namespace, name);
+    });
+  }
+
+  /** Ends a list: deletions that were missed are reported now. What is newer than the list stays. */
+  keepOnly(listed: ReadonlySet<string>, list: ListFacts): void {
+    for (const [namespace, folder] of [...this.#byNamespace]) {
+      for (const [name, held] of [...folder]) {
+        const newer = compareVersions(held.resourceVersion, list.resourceVersion) === 1;
+        const stays = listed.has(keyOf(namespace, name)) || newer && !list.startOver;
+        if (!stays) this.#unset(refOf(this.#unpacked.peek(held)));
+      }
     }
     for (const key of [...this.#deleted.keys()]) if (list.startOver || !listed.has(key)) this.#deleted.delete(key);
-    for (const object of objects) {
-      const held = this.get(object.metadata.namespace, object.metadata.name);
-      if (!list.startOver) this.upsert(object);
-      else if (held?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#set(object);
-    }
     this.told(list.resourceVersion);
   }
 
-  #isDeleted({ metadata }: KubeObject): boolean {
-    const uid = this.#deleted.get(keyOf(metadata.namespace, metadata.name));
-    return uid !== undefined && uid === metadata.uid;
+  #held(namespace: string | undefined, name: string): Packed | undefined {
+    return this.#byNamespace.get(namespace ?? "")?.get(name);
   }
 
-  #set(object: KubeObject): void {
+  #isNews(object: KubeObject): boolean {
+    const { namespace, name, uid, resourceVersion } = object.metadata;
+    if (uid !== undefined && this.#deleted.get(keyOf(namespace, name)) === uid) return false;
+    const held = this.#held(namespace, name);
+    const order = compareVersions(resourceVersion, held?.resourceVersion);
+    return held === undefined || (order !== -1 && order !== 0);
+  }
+
+  #set(object: KubeObject, why: "of interest" | "one of many"): void {
     const namespace = object.metadata.namespace ?? "";
-    const objects = this.#byNamespace.get(namespace) ?? new Map<string, KubeObject>();
-    if (!objects.has(object.metadata.name)) this.#size++;
-    objects.set(object.metadata.name, object);
-    this.#byNamespace.set(namespace, objects);
+    const folder = this.#byNamespace.get(namespace) ?? new Map<string, Packed>();
+    if (!folder.has(object.metadata.name)) this.#size++;
+    const packed = pack(object);
+    folder.set(object.metadata.name, packed);
+    this.#byNamespace.set(namespace, folder);
+    if (why === "of interest") this.#unpacked.keep(packed, object);
     this.#onChange(refOf(object), object);
   }
 
-  #unset(object: KubeObject): void {
-    const namespace = object.metadata.namespace ?? "";
-    const objects = this.#byNamespace.get(namespace);
-    if (objects?.delete(object.metadata.name) !== true) return;
-    if (objects.size === 0) this.#byNamespace.delete(namespace);
+  #unset(ref: ObjectRef): void {
+    const namespace = ref.namespace ?? "";
+    const folder = this.#byNamespace.get(namespace);
+    if (folder?.delete(ref.name) !== true) return;
+    if (folder.size === 0) this.#byNamespace.delete(namespace);
     this.#size--;
-    this.#onChange(refOf(object), undefined);
+    this.#onChange(ref, undefined);
   }
 }
 

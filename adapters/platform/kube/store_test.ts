@@ -2,7 +2,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import fc from "fast-check";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
-import { compareVersions, ObjectStore, parseObject } from "./store.ts";
+import { compareVersions, type ListFacts, ObjectStore, parseObject } from "./store.ts";
 
 function object(name: string, version: number, uid = "u"): KubeObject {
   return {
@@ -10,6 +10,11 @@ function object(name: string, version: number, uid = "u"): KubeObject {
     kind: "ConfigMap",
     metadata: { name, namespace: "prod", uid, resourceVersion: String(version) },
   };
+}
+
+/** A list of one page. */
+function replaceAll(store: ObjectStore, objects: readonly KubeObject[], list: ListFacts): void {
+  store.keepOnly(new Set(store.takeListed(objects, list)), list);
 }
 
 function versionOf(store: ObjectStore, name: string): string | undefined {
@@ -52,7 +57,7 @@ Deno.test("a list takes out what it does not name, but keeps what is newer than 
   store.upsert(object("old", 5));
   store.upsert(object("written-since", 20));
   store.upsert(object("both", 20));
-  store.replaceAll([object("both", 9), object("new", 8)], { resourceVersion: "10", startOver: false });
+  replaceAll(store, [object("both", 9), object("new", 8)], { resourceVersion: "10", startOver: false });
   deepEqual([...store.values("prod")].map(({ metadata }) => metadata.name).toSorted(), [
     "both",
     "new",
@@ -60,7 +65,7 @@ Deno.test("a list takes out what it does not name, but keeps what is newer than 
   ]);
   equal(versionOf(store, "both"), "20");
   equal(store.size, 3);
-  store.replaceAll([object("both", 2)], { resourceVersion: "3", startOver: true });
+  replaceAll(store, [object("both", 2)], { resourceVersion: "3", startOver: true });
   deepEqual([...store.values()].map(({ metadata }) => metadata.resourceVersion), ["2"]);
 });
 
@@ -78,7 +83,7 @@ Deno.test("what was deleted by ourselves stays away, until one with another UID 
   store.upsert(object("a", 10, "first"));
   store.forget({ apiVersion: "v1", kind: "ConfigMap", namespace: "prod", name: "a" }, "first");
   store.upsert(object("a", 11, "first"));
-  store.replaceAll([object("a", 11, "first")], { resourceVersion: "11", startOver: false });
+  replaceAll(store, [object("a", 11, "first")], { resourceVersion: "11", startOver: false });
   equal(versionOf(store, "a"), undefined);
   store.upsert(object("a", 12, "second"));
   equal(versionOf(store, "a"), "12");
@@ -97,10 +102,10 @@ Deno.test("an answer that comes after the deletion brings nothing back; a newer 
 
 Deno.test("an answer older than a list that does not name it brings nothing back; after a restore the list counts", () => {
   const store = new ObjectStore(() => {});
-  store.replaceAll([], { resourceVersion: "20", startOver: false });
+  replaceAll(store, [], { resourceVersion: "20", startOver: false });
   store.offer(object("a", 19));
   equal(versionOf(store, "a"), undefined);
-  store.replaceAll([], { resourceVersion: "5", startOver: true });
+  replaceAll(store, [], { resourceVersion: "5", startOver: true });
   store.offer(object("a", 6));
   equal(versionOf(store, "a"), "6");
 });
