@@ -21,10 +21,21 @@ export async function cpuMsOf(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** How long a process has been there, milliseconds; the kernel counts in hundredths of a second. */
+export async function ageMsOf(pid: number): Promise<number> {
+  const stat = await procFile(pid, "stat");
+  const started = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  const [uptime = ""] = (await procText("/proc/uptime")).split(" ");
+  return Number(uptime) * 1000 - started * 10;
+}
+
+function procFile(pid: number, name: string): Promise<string> {
+  return procText(`/proc/${pid}/${name}`);
+}
+
 /** Through `cat`: the runtime reads these files itself only for who may do everything. */
-async function procFile(pid: number, name: string): Promise<string> {
-  const { success, stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/${name}`], stderr: "null" })
-    .output();
-  if (!success) throw new Error(`Cannot read /proc/${pid}/${name}: the process is gone, or this is not Linux`);
+async function procText(path: string): Promise<string> {
+  const { success, stdout } = await new Deno.Command("cat", { args: [path], stderr: "null" }).output();
+  if (!success) throw new Error(`Cannot read ${path}: the process is gone, or this is not Linux`);
   return new TextDecoder().decode(stdout);
 }

@@ -7,7 +7,7 @@
 export interface Row {
   readonly benchmark: string;
   readonly what: string;
-  readonly unit: "ms" | "MiB" | "requests" | "commits" | "pushes" | "s" | "bytes";
+  readonly unit: "ms" | "MiB" | "requests" | "commits" | "pushes" | "s" | "bytes" | "cores" | "canaries";
   readonly values: readonly number[];
   /** What is promised, in words, for the reader to compare. */
   readonly promised?: string;

@@ -213,7 +213,8 @@ function isList(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
 }
 
-async function sendHint(url: string): Promise<void> {
+/** A push webhook of source "fleet", signed with the secret of the bench. */
+export async function sendHint(url: string): Promise<void> {
   const body = new TextEncoder().encode('{"ref":"refs/heads/main"}');
   const key = await crypto.subtle.importKey(
     "raw",

@@ -2,11 +2,13 @@
  * The agent as it is installed: its own process, with the Deno flags of deploy/base/deployment.yaml, a token of its own
  * service account where a pod finds it, the rights of deploy/rbac, and nothing else.
  */
+import { machineClock } from "../../../adapters/platform/clock.ts";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { listAt, stringAt } from "../../../src/core/kube_object.ts";
 import type { CanaryDetail } from "../../../src/ports/agent.ts";
 import { render } from "../../../deploy/render.ts";
 import { hashOf } from "../../../src/server/tokens.ts";
+import { runTool } from "../../servers/commands.ts";
 import { callApi } from "../../wire/api_case.ts";
 import { objectsIn } from "../../support/rbac.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
@@ -128,7 +130,9 @@ ${options.settings}`,
     env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: replica.pod, NO_COLOR: "1" },
   });
   const url = `http://${listen}`;
-  await untilUp(running, () => answersOk(`${url}/readyz`));
+  // Seldom enough that the questions are not what it is busy with.
+  const isReady = async (): Promise<boolean> => await answersOk(`${url}/readyz`) || await pause();
+  await untilUp(running, isReady, 120_000);
   const headers = { authorization: `Bearer ${apiToken}` };
   const post = async (path: string, body: unknown): Promise<number> => {
     const response = await fetch(`${url}/api/v1/${path}`, {
@@ -162,6 +166,11 @@ ${options.settings}`,
   };
 }
 
+async function pause(): Promise<false> {
+  await machineClock.sleep(50);
+  return false;
+}
+
 /** A copy of the program, taken once a run as an image is: what is edited meanwhile does not reach a restarted agent. */
 async function programFolder(folder: string): Promise<string> {
   const program = `${folder}/program`;
@@ -174,6 +183,8 @@ async function programFolder(folder: string): Promise<string> {
   const withOrders = "test/e2e/agent_main.ts";
   await Deno.mkdir(`${program}/test/e2e`, { recursive: true });
   await Deno.copyFile(`${ROOT}${withOrders}`, `${program}/${withOrders}`);
+  // As the image's recipe does: what is started is compiled already.
+  await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", withOrders], { cwd: program });
   return program;
 }
 
