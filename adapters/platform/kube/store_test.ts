@@ -139,3 +139,18 @@ Deno.test("whatever comes late, once the watch has told everything the store is 
     equal(versionOf(store, "a"), isThere ? String(events.length) : undefined);
   }));
 });
+
+Deno.test("of more objects than are kept spread out each comes back as it was, and those of a canary are found", () => {
+  const store = new ObjectStore(() => {});
+  const many = Array.from({ length: 600 }, (_, index): KubeObject => {
+    const plain = object(`a-${index}`, index + 1);
+    const labels = { "serin.dev/canary-name": `shop-${index % 3}` };
+    return { ...plain, metadata: { ...plain.metadata, labels }, data: { text: `${index} `.repeat(index) } };
+  });
+  replaceAll(store, many, { resourceVersion: "600", startOver: false });
+  for (const one of [...many, ...many.toReversed()]) deepEqual(store.get("prod", one.metadata.name), one);
+  deepEqual([...store.values()], many);
+  equal([...store.derived()].length, 600);
+  deepEqual([...store.derived({ namespace: "prod", name: "shop-1" })], many.filter((_, index) => index % 3 === 1));
+  deepEqual([...store.derived({ namespace: "other", name: "shop-1" })], []);
+});
