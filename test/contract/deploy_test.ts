@@ -195,6 +195,7 @@ Deno.test("the Deployment runs without a right in the kernel or the file system 
     "--no-prompt",
     "--frozen",
     "--cached-only",
+    "--v8-flags",
     "--allow-net",
     "--allow-read",
     "--allow-env",
