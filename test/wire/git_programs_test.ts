@@ -44,6 +44,17 @@ Deno.test("a machine without ssh is told apart from one whose server is away", a
   }
 });
 
+Deno.test({
+  name: "an agent that may write no file says which flag it lacks",
+  permissions: { run: ["ssh"], read: true, write: false, env: true },
+  fn: () =>
+    assert.rejects(fetchOverSsh(), (error) => {
+      assert.ok(error instanceof RejectedError && error.data["reason"] === "no-folder", String(error));
+      assert.match(error.fix ?? "", /--allow-write=\/tmp/);
+      return true;
+    }),
+});
+
 Deno.test("a folder for keys is its owner's alone, and goes with all that is in it", async () => {
   const folder = await PrivateFolder.create("test");
   const file = await folder.write("key", "secret\n");

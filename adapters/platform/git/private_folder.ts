@@ -2,6 +2,7 @@
  * A folder that only this user may enter, for files that programs want to have by name: keys, known hosts, keyrings,
  * signatures. Nothing in it outlives its owner's `remove`.
  */
+import { RejectedError } from "../../../src/errors.ts";
 
 export class PrivateFolder {
   readonly path: string;
@@ -10,11 +11,26 @@ export class PrivateFolder {
     this.path = path;
   }
 
-  /** Makes it in the machine's folder for temporary files, with mode 0700. */
+  /**
+   * Makes it in the machine's folder for temporary files, with mode 0700.
+   *
+   * @throws {RejectedError} this process may not write there; `data.reason` is "no-folder"
+   */
   static async create(kind: string): Promise<PrivateFolder> {
-    const path = await Deno.makeTempDir({ prefix: `serin-${kind}-` });
-    await Deno.chmod(path, 0o700);
-    return new PrivateFolder(path);
+    try {
+      const path = await Deno.makeTempDir({ prefix: `serin-${kind}-` });
+      await Deno.chmod(path, 0o700);
+      return new PrivateFolder(path);
+    } catch (cause) {
+      const isReadOnly = cause instanceof Error && "code" in cause && cause.code === "EROFS";
+      const isForbidden = cause instanceof Deno.errors.NotCapable || cause instanceof Deno.errors.PermissionDenied;
+      if (!isReadOnly && !isForbidden) throw cause;
+      throw new RejectedError(`Cannot keep keys for "${kind}": this process may write no temporary files`, {
+        fix: "Mount a folder in memory at /tmp and start the agent with --allow-write=/tmp; docs/security.md says how.",
+        data: { reason: "no-folder" },
+        cause,
+      });
+    }
   }
 
   /** Writes a file with mode 0600. @returns its path */
