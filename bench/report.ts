@@ -81,5 +81,6 @@ function machineLine({ cores, deno, system, load }: Machine): string {
 
 function shown(value: number): string {
   if (!Number.isFinite(value)) return "-";
+  if (Math.abs(value) < 1 && value !== 0) return value.toFixed(3);
   return Math.abs(value) >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1);
 }

@@ -33,6 +33,7 @@ const CONTROLLERS_QPS = 2_000;
 const LAID_OUT_AT = 1_790_000_000_000;
 const PARALLEL = 24;
 const READY_MS_MAX = 900_000;
+const QUIET_SECONDS_MAX = 60;
 
 export interface StandOptions {
   readonly folder: string;
@@ -56,7 +57,9 @@ export interface Stand {
 /** A stand with the estate on it; laid out first where no earlier run has left it. */
 export async function openStand(options: StandOptions): Promise<Stand> {
   const { folder, canaries, say } = options;
-  const kept = `${cacheFolder()}/../bench/estate-${canaries}-${await keyOf()}`;
+  // An estate of an earlier version serves as well, as long as the agent finds it in order: that is checked.
+  const given = Deno.env.get("BENCH_ESTATE");
+  const kept = given ?? `${cacheFolder().replace(/servers$/, "bench")}/estate-${canaries}-${await keyOf()}`;
   if (!await exists(kept)) {
     const draft = `${folder}/draft`;
     await Deno.mkdir(draft, { recursive: true });
@@ -127,10 +130,11 @@ async function start(options: StandOptions): Promise<Stand> {
   };
 }
 
-/** Less than a tenth of a core for three seconds. */
+/** Less than a tenth of a core for three seconds; given up after a while, since others may use the machine. */
 async function quiet(pids: readonly number[]): Promise<void> {
   const used = async (): Promise<number> => (await Promise.all(pids.map(cpuMsOf))).reduce((sum, ms) => sum + ms, 0);
-  for (let before = await used(), calm = 0; calm < 3;) {
+  let before = await used();
+  for (let calm = 0, seconds = 0; calm < 3 && seconds < QUIET_SECONDS_MAX; seconds += 1) {
     await machineClock.sleep(1_000);
     const now = await used();
     calm = now - before < 100 ? calm + 1 : 0;
