@@ -5,12 +5,13 @@
 import { canaryKey } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Manifest, ManifestPlace } from "../core/catalogue.ts";
 import { type ClusterIdentity, type Decision, lockDigest, type StatusFile } from "../core/decision.ts";
-import { revisionOf } from "../core/release.ts";
+import { type Release, revisionOf } from "../core/release.ts";
 import type { FileEdit, Oid } from "../ports/git.ts";
 import type { FileView } from "../ports/source.ts";
 import { committedLock, type LockFile, lockPath, renderLockFile } from "./lock_file.ts";
 import { commitMessage, releaseName } from "./message.ts";
 import { nextStatus } from "./next_status.ts";
+import { type Carrier, type Rendered, restorePlaces } from "./places/restore_places.ts";
 import type { Original } from "./restore_edit.ts";
 import { restoreRelease } from "./restore.ts";
 import type { FileText } from "./splice.ts";
@@ -37,6 +38,11 @@ export interface PlanTip {
   /** A file at `decision.manifests.commit`. */
   readonly original: (path: string) => Original;
   readonly parse: (path: string, content: Uint8Array<ArrayBuffer>) => readonly Manifest[];
+  /** What rendering knows of the release, where it is rendered at all and somebody can say. */
+  readonly rendering?: {
+    readonly carriers: readonly Carrier[];
+    readonly rendered: (edits: readonly FileEdit[]) => Rendered;
+  };
 }
 
 export type Plan =
@@ -51,7 +57,9 @@ export type Plan =
   | { readonly type: "done"; readonly commit: Oid }
   | { readonly type: "impossible"; readonly reason: string }
   /** Plan again with these files of `decision.manifests.commit`. */
-  | { readonly type: "needs-original"; readonly paths: readonly string[] };
+  | { readonly type: "needs-original"; readonly paths: readonly string[] }
+  /** Plan again with what the tip renders to once these edits are made. */
+  | { readonly type: "needs-rendering"; readonly edits: readonly FileEdit[] };
 
 /** Plans one decision on a tip. */
 export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterIdentity): Plan {
@@ -134,7 +142,7 @@ function whyLockForbids(decision: Decision, tip: PlanTip, cluster: ClusterIdenti
 
 type ManifestsPlan =
   | { readonly type: "planned"; readonly edits: readonly FileEdit[]; readonly note: string | null }
-  | Extract<Plan, { readonly type: "impossible" | "needs-original" }>;
+  | Extract<Plan, { readonly type: "impossible" | "needs-original" | "needs-rendering" }>;
 
 /** The user's manifests go back only from the release that was judged, and only where nobody else depends on them. */
 function planManifests(decision: Decision, tip: PlanTip): ManifestsPlan {
@@ -149,16 +157,32 @@ function planManifests(decision: Decision, tip: PlanTip): ManifestsPlan {
     const newer = releaseName(entry.release, decision.release);
     return leave(`The manifests declare another release by now (${newer}, revision ${declared}), and were left alone.`);
   }
-  if (entry.canary.render !== "manifests") {
-    const reason = `Cannot restore the manifests: they are rendered (${entry.canary.render}), not applied as written`;
-    return { type: "impossible", reason };
-  }
+  if (entry.canary.render !== "manifests") return planPlaces(entry, wanted, tip);
   const { file, original, parse } = tip;
   const { release: current, target, configs } = entry;
   const restored = restoreRelease({ current, target, configs, wanted, file, original, parse });
   if (restored.type === "refused") return { type: "impossible", reason: restored.reason };
   if (restored.type === "needs-original") return restored;
   const sharer = sharerOf(tip, decision, restored.touched);
+  if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
+  return { type: "planned", edits: restored.edits, note: null };
+}
+
+/** Where the target is rendered, the places that rendering names go back, and nothing else. */
+function planPlaces(
+  { canary, release: current }: Extract<CatalogueEntry, { readonly type: "canary" }>,
+  wanted: Release,
+  tip: PlanTip,
+): ManifestsPlan {
+  const { file, original, rendering } = tip;
+  if (rendering === undefined) {
+    const reason = `Cannot restore the manifests: they are rendered (${canary.render}), not applied as written`;
+    return { type: "impossible", reason };
+  }
+  const restored = restorePlaces({ current, wanted, file, original, ...rendering });
+  if (restored.type === "refused") return { type: "impossible", reason: restored.reason };
+  if (restored.type !== "restored") return restored;
+  const sharer = canary.release.scope === "fleet" ? null : restored.alsoServes[0] ?? clusterThatShares(tip);
   if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
   return { type: "planned", edits: restored.edits, note: null };
 }
@@ -176,6 +200,11 @@ function sharerOf(tip: PlanTip, decision: Decision, touched: readonly ManifestPl
     if (key === own || entry.type === "broken") continue;
     if (isTouched(entry.target) || entry.configs.some(isTouched)) return `canary "${key}"`;
   }
+  return clusterThatShares(tip);
+}
+
+/** Another cluster that is served from the target's manifest, or may be; null: none. */
+function clusterThatShares(tip: PlanTip): string | null {
   const file = tip.entry?.type === "canary" ? tip.entry.target.place.file : null;
   const foreign = tip.foreignLocks.find(({ declaredIn }) => declaredIn === null || declaredIn === file);
   return foreign === undefined ? null : `cluster "${foreign.cluster}"`;

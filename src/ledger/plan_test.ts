@@ -7,6 +7,7 @@ import { parseFile } from "../spec/parse_file.ts";
 import { aCanary } from "../../test/support/builders.ts";
 import { aDecision, aLock, aRevert, aStatus, CLUSTER, releaseAt } from "../../test/support/ledger_builders.ts";
 import { committedLock, lockPath, parseLockFile } from "./lock_file.ts";
+import type { Carrier, Rendered } from "./places/restore_places.ts";
 import { type Plan, planDecision, type PlanTip } from "./plan.ts";
 import { statusPath } from "./status_file.ts";
 
@@ -187,6 +188,34 @@ Deno.test("planDecision() reverts where others depend on the manifests in other 
     foreignLocks: [{ cluster: "us", declaredIn: FILE }],
   });
   assert.ok(FILE in written(aRevert(), fleet).files);
+});
+
+Deno.test("planDecision() of a rendered release writes the places that rendering names, or leaves what others share", () => {
+  const path = "apps/kustomization.yaml";
+  const text = (tag: string) => `images:\n- {name: registry.example.com/shop, newTag: ${tag}}\n`;
+  const content = (tag: string) => new TextEncoder().encode(text(tag));
+  const place = { kind: "kustomize-image", file: path, document: 0, object: "Kustomization " } as const;
+  const carrier = {
+    place: { ...place, key: "images/registry.example.com/shop" },
+    as: "manifests",
+    containers: ["app"],
+    alsoServes: [],
+  } as const;
+  const tip = (carriers: readonly Carrier[], rendered: Rendered, overrides: Parameters<typeof aTip>[1] = {}) =>
+    aTip("1.1.0", {
+      canary: { render: "kustomize", ...overrides.canary },
+      file: (name) => name === path ? { path, content: content("1.1.0"), link: false } : null,
+      rendering: { carriers, rendered: () => rendered },
+    });
+  const release = { type: "release", release: releaseAt("1.0.0") } as const;
+  const { files } = written(aRevert(), tip([carrier], release));
+  assert.deepEqual(Object.keys(files), [path, STATUS_PATH]);
+  assert.equal(files[path], text("1.0.0"));
+  const shared = { ...carrier, alsoServes: ['canary "prod/web"'] };
+  assert.match(written(aRevert(), tip([shared], release)).note ?? "", /canary "prod\/web" depends on them too/);
+  const fleet = tip([shared], release, { canary: { release: { scope: "fleet" } } });
+  assert.ok(path in written(aRevert(), fleet).files);
+  assert.equal(planDecision(aRevert(), tip([carrier], { type: "unknown" }), CLUSTER).type, "needs-rendering");
 });
 
 const foreignUid = aLock({ cluster: { name: "eu", uid: "another" } });

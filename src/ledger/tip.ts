@@ -7,10 +7,12 @@ import type { Catalogue, CatalogueEntry, Manifest, ManifestPlace } from "../core
 import type { ClusterIdentity, Decision } from "../core/decision.ts";
 import { type KubeObject, refKey } from "../core/kube_object.ts";
 import { type Release, releaseOf } from "../core/release.ts";
-import type { CommitInfo, GitRemote, Oid, Snapshot } from "../ports/git.ts";
+import type { CommitInfo, FileEdit, GitRemote, Oid, Snapshot } from "../ports/git.ts";
 import type { FileView } from "../ports/source.ts";
 import { type LockFile, lockPath, parseLockFile } from "./lock_file.ts";
 import { type ForeignLock, type Plan, planDecision, type PlanTip } from "./plan.ts";
+import type { ReleaseRenderer } from "./places/release_renderer.ts";
+import type { Carrier, Rendered } from "./places/restore_places.ts";
 import type { Original } from "./restore_edit.ts";
 import type { FileText } from "./splice.ts";
 import { parseStatusFile, statusPath } from "./status_file.ts";
@@ -32,6 +34,8 @@ export interface TipOptions {
   readonly cluster: ClusterIdentity;
   readonly remote: Pick<GitRemote, "at">;
   readonly reader: Pick<ManifestReader, "parse">;
+  /** Absent: what is rendered is never put back, only what is applied as written. */
+  readonly renderer?: ReleaseRenderer | undefined;
 }
 
 export class Tip {
@@ -49,14 +53,25 @@ export class Tip {
    * @throws {UnavailableError} an older commit is needed and cannot be had now
    */
   async plan(decision: Decision, signal?: AbortSignal): Promise<Plan> {
-    const tip = await this.#load(decision);
+    const tip = await this.#load(decision, signal);
     const originals = new Map<string, Original>();
     const original = (path: string): Original => originals.get(path);
-    let plan = planDecision(decision, { ...tip, original }, this.#options.cluster);
-    // Ends: each time at least one more file of the release unit is known, if only as not to be had.
-    while (plan.type === "needs-original") {
-      for (const [path, content] of await this.#originals(decision, plan.paths, signal)) originals.set(path, content);
-      plan = planDecision(decision, { ...tip, original }, this.#options.cluster);
+    let rendered: Rendered = { type: "unknown" };
+    const again = (): Plan => {
+      const rendering = tip.rendering === undefined
+        ? {}
+        : { rendering: { ...tip.rendering, rendered: () => rendered } };
+      return planDecision(decision, { ...tip, original, ...rendering }, this.#options.cluster);
+    };
+    let plan = again();
+    // Ends: each time at least one more file of the release unit is known, if only as not to be had; and edits are the
+    // same for the same files, so that one rendering of them is enough.
+    while (plan.type === "needs-original" || plan.type === "needs-rendering") {
+      if (plan.type === "needs-rendering") rendered = await this.#render(tip, plan.edits, signal);
+      else {for (const [path, content] of await this.#originals(decision, plan.paths, signal)) {
+          originals.set(path, content);
+        }}
+      plan = again();
     }
     if (plan.type === "commit") {
       for (const { path, content } of plan.edits) this.#edited.set(path, content);
@@ -64,13 +79,14 @@ export class Tip {
     return plan;
   }
 
-  async #load(decision: Decision): Promise<PlanTip> {
+  async #load(decision: Decision, signal: AbortSignal | undefined): Promise<PlanTip> {
     const { snapshot, catalogue, cluster, reader } = this.#options;
     const found = catalogue.entries.get(canaryKey(decision.canary));
     const entry = found === undefined ? undefined : this.#entryNow(found);
+    const carriers = await this.#carriers(entry, signal);
     const places = entry?.type === "canary" ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
     const files = new Map<string, FileText>();
-    for (const path of new Set(places)) {
+    for (const path of new Set([...places, ...carriers?.map(({ place }) => place.file) ?? []])) {
       const file = await this.#file(path);
       if (file !== undefined) files.set(path, file);
     }
@@ -85,7 +101,34 @@ export class Tip {
       file: (path) => files.get(path) ?? null,
       original: () => undefined,
       parse: (path, content) => reader.parse(path, content),
+      ...(carriers === null ? {} : { rendering: { carriers, rendered: () => ({ type: "unknown" }) } }),
     };
+  }
+
+  /** null: the release is not rendered, or nobody can say how. */
+  async #carriers(
+    entry: CatalogueEntry | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Carrier[] | null> {
+    const { renderer, snapshot } = this.#options;
+    const isRendered = entry?.type === "canary" && entry.canary.render !== "manifests";
+    return isRendered && renderer !== undefined ? await renderer.carriers(entry, snapshot, signal) : null;
+  }
+
+  /** With the edits of the decisions before this one, which the tip has by then. */
+  async #render(
+    { entry }: PlanTip,
+    edits: readonly FileEdit[],
+    signal: AbortSignal | undefined,
+  ): Promise<Exclude<Rendered, { readonly type: "unknown" }>> {
+    const { renderer, snapshot } = this.#options;
+    if (renderer === undefined || entry?.type !== "canary") {
+      return { type: "refused", reason: "nobody here can render it" };
+    }
+    const files = new Map(this.#edited);
+    for (const { path, content } of edits) files.set(path, content);
+    const all = [...files].map(([path, content]): FileEdit => ({ path, content }));
+    return await renderer.render(entry, { snapshot, edits: all }, signal);
   }
 
   async #view<T>(path: string, parse: (text: string) => FileView<T>): Promise<FileView<T>> {

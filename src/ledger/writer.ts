@@ -12,6 +12,7 @@ import { RejectedError, UnavailableError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CommitDraft, CommitInfo, GitRemote, PushResult, Snapshot } from "../ports/git.ts";
 import type { Ledger } from "../ports/ledger.ts";
+import type { ReleaseRenderer } from "./places/release_renderer.ts";
 import type { Plan } from "./plan.ts";
 import { DecisionQueue, type Waiting } from "./queue.ts";
 import { type ManifestReader, Tip } from "./tip.ts";
@@ -34,6 +35,8 @@ export interface LedgerOptions {
   /** What manifests say at a snapshot; the source of the same remote. */
   readonly reader: ManifestReader;
   readonly cluster: ClusterIdentity;
+  /** Absent: releases that are rendered are never put back in Git, only those that are applied as written. */
+  readonly renderer?: ReleaseRenderer;
   readonly clock: Clock;
   readonly author: CommitDraft["author"];
   /** Asked right before each push, so it must be a local question: is the Lease still ours by the monotonic clock? */
@@ -193,13 +196,13 @@ class LedgerWriter implements RunningLedger {
 
   /** undefined: the reader is past this snapshot already, so it is no longer the tip. */
   async #tip(snapshot: Snapshot, signal: AbortSignal): Promise<Tip | undefined> {
-    const { remote, reader, cluster } = this.#options;
+    const { remote, reader, cluster, renderer } = this.#options;
     const catalogue = await reader.catalogue(snapshot, signal);
     if (catalogue.commit !== snapshot.commit) return undefined;
     if (this.#log?.commit !== snapshot.commit) {
       this.#log = { commit: snapshot.commit, commits: await remote.log(LOG_MAX, signal) };
     }
-    return new Tip({ snapshot, catalogue, log: this.#log.commits, cluster, remote, reader });
+    return new Tip({ snapshot, catalogue, log: this.#log.commits, cluster, remote, reader, renderer });
   }
 
   async #plan(tip: Tip, group: readonly Waiting[], signal: AbortSignal): Promise<readonly Drafted[]> {
