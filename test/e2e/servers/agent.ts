@@ -127,7 +127,13 @@ ${options.settings}`,
       ...[Deno.execPath(), ...await flags(options, listen), replica.entry, "run", `--config=${config}`],
     ],
     cwd: program,
-    env: { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: String(port), POD_NAME: replica.pod, NO_COLOR: "1" },
+    env: {
+      ...await settingsOfImage(),
+      KUBERNETES_SERVICE_HOST: host,
+      KUBERNETES_SERVICE_PORT: String(port),
+      POD_NAME: replica.pod,
+      NO_COLOR: "1",
+    },
   });
   const url = `http://${listen}`;
   // Seldom enough that the questions are not what it is busy with.
@@ -186,6 +192,16 @@ async function programFolder(folder: string): Promise<string> {
   // As the image's recipe does: what is started is compiled already.
   await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", withOrders], { cwd: program });
   return program;
+}
+
+/** Variables of the container that the Deployment gives a value itself. */
+async function settingsOfImage(): Promise<Readonly<Record<string, string>>> {
+  const deployment = objectsIn(await Deno.readTextFile(new URL("base/deployment.yaml", DEPLOY)))[0];
+  const variables = listAt(deployment, "spec", "template", "spec", "containers", 0, "env");
+  return Object.fromEntries(variables.flatMap((variable) => {
+    const [name, value] = [stringAt(variable, "name"), stringAt(variable, "value")];
+    return name === undefined || value === undefined ? [] : [[name, value]];
+  }));
 }
 
 /** The container's arguments up to the program, with this run's places in them. */
