@@ -69,8 +69,7 @@ export class SshServer {
     await Deno.writeTextFile(`${folder}/sshd_config`, `${settings.join("\n")}\n`);
     const passwd = await Deno.readTextFile("/etc/passwd");
     await Deno.writeTextFile(`${folder}/passwd`, `${passwd.trimEnd()}\nsshd:x:65533:65534::/run/sshd:/bin/false\n`);
-    const { stdout } = await new Deno.Command("id", { args: ["-un"] }).output();
-    return new SshServer(options, { key, host, user: new TextDecoder().decode(stdout).trim() });
+    return new SshServer(options, { key, host, user: await whoAmI("-un") });
   }
 
   /** The address of a repository, by its absolute path. */
@@ -144,9 +143,15 @@ async function command({ program, folder }: SshServerOptions): Promise<[string, 
   return ["unshare", { ...common, args: ["--mount", "sh", "-c", prepare, folder, program, ...args] }];
 }
 
+/** The name or number of this user, as id(1) says it: asking the runtime would take one more permission. */
+async function whoAmI(what: "-u" | "-un"): Promise<string> {
+  const { stdout } = await new Deno.Command("id", { args: [what] }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
 /** Only a server of root's needs the user and the folder. */
 async function needsNamespace(): Promise<boolean> {
-  if (Deno.uid() !== 0) return false;
+  if (await whoAmI("-u") !== "0") return false;
   const hasUser = /^sshd:/m.test(await Deno.readTextFile("/etc/passwd"));
   return !hasUser || !await Deno.stat("/run/sshd").then((found) => found.isDirectory, () => false);
 }
