@@ -60,6 +60,13 @@ const ROWS: readonly (readonly [string, string, YamlPath, ScalarEdit["value"], s
   ],
   ["%YAML", "%YAML 1.1\n---\na: b # c\nd: yes\n", ["a"], "no", '%YAML 1.1\n---\na: "no" # c\nd: yes\n'],
   ["mixed line endings", "a: 1\r\nb: c\nd: e\r\n", ["b"], "f", "a: 1\r\nb: f\nd: e\r\n"],
+  [
+    "beside a text for Helm",
+    "kind: HelmRelease\na: b\nc: '{{ .Release.Name }}'\n",
+    ["a"],
+    "d",
+    "kind: HelmRelease\na: d\nc: '{{ .Release.Name }}'\n",
+  ],
   ["already so", "a: 'b'\n", ["a"], "b", "a: 'b'\n"],
   ["not ASCII", "a: grün\n", ["a"], "blau", "a: blau\n"],
 ];
@@ -98,6 +105,7 @@ const REFUSED: readonly (readonly [string, string, YamlPath, RegExp])[] = [
   ],
   ["key twice", "a: 1\nb: c\na: 2\n", ["b"], /Map keys must be unique/],
   ["Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n", ["a"], /Git LFS pointer/],
+  ["Helm template in quotes", 'kind: Pod\nimage: "{{ .Values.image }}"\nb: c\n', ["b"], /looks like a template/],
   ["Helm in comments", "# {{- if .a }}\nb: c\n# {{- end }}\n", ["b"], /looks like a template/],
   ["tab", "a:\n\tb: 1\n", ["a", "b"], /does not parse: Tabs are not allowed/],
   ["no YAML", "a: [b\n", ["a"], /does not parse/],

@@ -104,8 +104,19 @@ export function yamlValues(text: string): readonly Json[] | undefined {
   return documents.some(({ errors }) => errors.length > 0) ? undefined : valuesOf(documents);
 }
 
-/** `{{ .Values.x }}` without quotes parses as a map in a map's key, and nobody writes that on purpose. */
+/** What only a chart's template says. */
+const HELM_VALUE = /\{\{[^}]*\.(?:Values|Release|Chart|Capabilities)\b/;
+
+/** Kinds that hand texts on to Helm: templates within them are values, not the file's own. */
+const HANDS_ON = /^(?:HelmRelease|HelmChart|HelmChartConfig|Application|ApplicationSet)$/;
+
+/**
+ * `{{ .Values.x }}` without quotes parses as a map in a map's key, and nobody writes that on purpose. In quotes it is a
+ * template where it stands in an object that does not hand it on; files without a kind are values of a chart.
+ */
 function looksTemplated(document: Document): boolean {
+  const kind = isMap(document.contents) ? document.contents.get("kind") : undefined;
+  const isObject = typeof kind === "string" && !HANDS_ON.test(kind);
   let found = false;
   visit(document, {
     Pair: (_, pair) => {
@@ -113,7 +124,10 @@ function looksTemplated(document: Document): boolean {
       return found ? visit.BREAK : undefined;
     },
     Scalar: (_, node) => {
-      if (node.type === "PLAIN" && typeof node.value === "string" && node.value.includes("{{")) found = true;
+      const isPlain = node.type === "PLAIN";
+      const isQuoted = node.type === "QUOTE_SINGLE" || node.type === "QUOTE_DOUBLE";
+      if (typeof node.value !== "string" || !node.value.includes("{{")) return undefined;
+      if (isPlain || isObject && isQuoted && HELM_VALUE.test(node.value)) found = true;
       return found ? visit.BREAK : undefined;
     },
   });

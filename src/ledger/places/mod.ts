@@ -73,8 +73,9 @@ function withPolicy(part: PlacePart, policies: ReadonlyMap<string, string> | und
  * @param image as the rendered or live manifest has it
  */
 export function carriersOf(places: readonly ImagePlace[], image: ImageReference): readonly ImagePlace[] {
-  const says = ({ image: written }: ImagePlace): boolean => {
-    const isName = written.name === null || sameRepository(written.name, image.name);
+  const says = ({ image: written, kind }: ImagePlace): boolean => {
+    const isName = written.name === null || fullName(written.name) === fullName(image.name) ||
+      COMPLETED.includes(kind) && sameRepository(written.name, image.name);
     const isVersion = written.digest === null
       ? written.tag === null || written.tag === image.tag
       : written.digest === image.digest;
@@ -85,9 +86,10 @@ export function carriersOf(places: readonly ImagePlace[], image: ImageReference)
   return places.filter(says).sort((a, b) => rank(a) - rank(b) || isWhole(a) - isWhole(b));
 }
 
-/** The same image; a mirror's registry may stand before the name where one side leaves it out. */
+/** A chart may put a registry before the name that its values give. */
+const COMPLETED: readonly ImagePlace["kind"][] = ["helm-value", "argocd-parameter"];
+
 function sameRepository(a: string, b: string): boolean {
-  if (fullName(a) === fullName(b)) return true;
   const [left, right] = [splitName(a), splitName(b)];
   return (left.registry === null || right.registry === null) && left.repository === right.repository;
 }
