@@ -5,7 +5,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
 import { numberAt, stringAt } from "../../../src/core/kube_object.ts";
-import { CANARY, REPOSITORY } from "../../../src/demo/stage.ts";
+import { CANARY, MANIFEST, REPOSITORY } from "../../../src/demo/stage.ts";
+import type { LoadEntry } from "../../../src/sandbox/load/load_generator.ts";
+import { objectsIn } from "../../support/rbac.ts";
 import { until } from "../../support/until.ts";
 import { askedByAgent, tally, writes } from "../audit.ts";
 import { fleetFiles } from "../fleet.ts";
@@ -120,12 +122,37 @@ async function stories({ checks }: Run, world: World, canary: string): Promise<v
   const handedMs = machineClock.now();
   await checks.check("the user's objects are as they were, and nothing of ours is left", () => asTheyWere(world));
   await until("users go on", () => load.log.filter(({ atMs }) => atMs > handedMs).length > 100, 30_000);
+  const servedMs = machineClock.now();
+  await checks.check(
+    "a Canary that comes back finds a newer release serving: nobody is sent back to its old lock",
+    () => comesBack(world, canary, load.log),
+  );
   await load.stop();
   await checks.check("hand-back: no request was lost, none failed; the target alone serves", () => {
-    const after = load.log.filter(({ atMs }) => atMs > handedMs + 500);
+    const after = load.log.filter(({ atMs }) => atMs > handedMs + 500 && atMs < servedMs);
     deepStrictEqual(after.filter(({ pod }) => pod?.includes("-primary-") !== false).slice(0, 3), []);
     return clean(load.log, promotedMs);
   });
+}
+
+/** The user released 6.0.2 without a Canary, by hand and in Git. */
+async function comesBack(world: World, canary: string, log: readonly LoadEntry[]): Promise<string> {
+  const { cluster } = world.plane;
+  const manifest = (await world.git.read(REPOSITORY, MANIFEST) ?? "").replace(":6.0.1", ":6.0.2");
+  await world.git.commit(REPOSITORY, { [MANIFEST]: manifest }, { message: "Release 6.0.2" });
+  for (const object of objectsIn(manifest)) await cluster.apply(object, { force: true });
+  await until("all users are on 6.0.2", () => log.slice(-50).every(({ version }) => version === "6.0.2"), 30_000);
+  const newMs = machineClock.now();
+  await world.git.commit(REPOSITORY, { [CANARY_FILE]: canary }, { message: "Bring the Canary back" });
+  const view = await world.see(
+    "initialised again",
+    ({ last, phase }) => phase === "idle" && last?.outcome === "initialised",
+  );
+  deepStrictEqual(view.lockImages, [`${IMAGE}:6.0.2`]);
+  match(await world.git.read(REPOSITORY, LOCK) ?? "", /podinfo:6\.0\.2/);
+  const { versions } = served(log, newMs);
+  deepStrictEqual(Object.keys(versions), ["6.0.2"]);
+  return `${versions["6.0.2"]} requests, all of them by 6.0.2`;
 }
 
 /** With the user's route in the way at first, then without. */
@@ -203,7 +230,7 @@ async function asTheyWere({ plane }: World): Promise<string> {
   return `${REPLICAS} pods of ${image}`;
 }
 
-function clean(log: Parameters<typeof toldOf>[0], fromMs: number): string {
+function clean(log: readonly LoadEntry[], fromMs: number): string {
   const part = log.filter(({ atMs }) => atMs >= fromMs);
   const { lost, errors } = served(part);
   deepStrictEqual({ lost: lost.slice(0, 5), errors }, { lost: [], errors: 0 }, toldOf(part));
