@@ -190,7 +190,7 @@ class RemoteBranch implements OpenGitRemote {
     const have = this.#tip !== undefined && store.has(this.#tip.commit) ? [this.#tip.commit] : [];
     const request = { wants: [commit], haves: have, shallow: have, deepen: 1 };
     const { objects } = await this.#connection.fetchObjects(request, store, signal);
-    store.adopt(newClosure(store, objects, commit));
+    store.adopt(await newClosure(store, objects, commit));
   }
 
   async #at(commit: Oid, signal: AbortSignal | undefined): Promise<Snapshot | undefined> {
@@ -211,7 +211,7 @@ class RemoteBranch implements OpenGitRemote {
       const request = { wants: [tip.commit], haves: [tip.commit], shallow: [tip.commit], deepen };
       const { objects, isShallow } = await this.#connection.fetchObjects(request, this.#store, signal);
       if (objects.has(commit)) {
-        this.#store.adopt(newClosure(this.#store, objects, commit));
+        this.#store.adopt(await newClosure(this.#store, objects, commit));
         return true;
       }
       if (!isShallow) return false;
@@ -233,7 +233,7 @@ class RemoteBranch implements OpenGitRemote {
     if (mine === undefined) return { type: "unchanged" };
     const result = await pushCommits({ connection: this.#connection, history: this.#history, base, signal }, made);
     if (result.type !== "pushed") return result;
-    for (const commit of made.commits) this.#store.adopt(newClosure(this.#store, made.objects, commit));
+    for (const commit of made.commits) this.#store.adopt(await newClosure(this.#store, made.objects, commit));
     this.#moveTo(mine);
     return result;
   }

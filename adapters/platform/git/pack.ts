@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, deflateSync, inflateSync } from "node:zlib";
-import { setImmediate } from "node:timers/promises";
 import { BugError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
 import { applyDelta, deltaSizes } from "./delta.ts";
@@ -20,6 +19,7 @@ import {
   oidOf,
 } from "./object_store.ts";
 import { AnswerFault, concatBytes } from "./pkt_line.ts";
+import { Turns } from "./turns.ts";
 
 const HEADER_BYTES = 12;
 const TRAILER_BYTES = 20;
@@ -27,8 +27,6 @@ const OFFSET_DELTA = 6;
 const REFERENCE_DELTA = 7;
 const TYPE_NUMBERS = { commit: 1, tree: 2, blob: 3, tag: 4 } satisfies Record<ObjectType, number>;
 const TYPES: ReadonlyMap<number, ObjectType> = new Map([[1, "commit"], [2, "tree"], [3, "blob"], [4, "tag"]]);
-/** Objects read between two turns of the event loop; a pack of 50 000 would stall probes and watches otherwise. */
-const OBJECTS_PER_TURN = 512;
 
 export interface PackLimits {
   /** Bound on all objects together once inflated, bytes: a small pack can hold a large one. */
@@ -52,9 +50,10 @@ export async function readPack(
   limits: PackLimits,
 ): Promise<GitObjects> {
   const reader = new PackReader(pack, bases, limits);
+  const turns = new Turns();
   for (let read = 0; read < reader.count; read++) {
     reader.readNext();
-    if (read % OBJECTS_PER_TURN === OBJECTS_PER_TURN - 1) await setImmediate();
+    await turns.taken(1);
   }
   return reader.finish();
 }

@@ -60,9 +60,9 @@ export class StoredSnapshot implements Snapshot {
     return parseCommit(this.commit, object);
   }
 
-  async #local<T>(read: () => T): Promise<T> {
+  async #local<T>(read: () => T | Promise<T>): Promise<T> {
     try {
-      return await Promise.resolve(read());
+      return await read();
     } catch (cause) {
       if (!(cause instanceof AnswerFault)) throw cause;
       throw new BugError(`Cannot read commit ${this.commit}: ${cause.message}`, { cause });

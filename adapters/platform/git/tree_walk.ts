@@ -8,6 +8,7 @@ import { decodeName, encodeName } from "./entry_name.ts";
 import { type GitObject, type ObjectSource, ObjectStore } from "./object_store.ts";
 import { AnswerFault } from "./pkt_line.ts";
 import { kindOf, parseTree, type RawEntry, sameName } from "./tree.ts";
+import { Turns } from "./turns.ts";
 
 /** Bound on nested folders; deeper trees only come from somebody who wants to break readers. */
 const DEPTH_MAX = 256;
@@ -45,24 +46,29 @@ export function findEntry(source: ObjectSource, root: Oid, path: string): RawEnt
 }
 
 /** Files below a folder ("" for all), in path order by bytes; links and submodules left out. */
-export function listFiles(source: ObjectSource, root: Oid, under: string): readonly TreeEntry[] {
+export async function listFiles(source: ObjectSource, root: Oid, under: string): Promise<readonly TreeEntry[]> {
   const folder = under.replace(/\/+$/, "");
   const start = folder === "" ? { mode: "40000", oid: root } : findEntry(source, root, folder);
   const files: TreeEntry[] = [];
   if (start === undefined) return files;
   if (kindOf(start.mode) === "file") return [{ path: folder, oid: start.oid, mode: start.mode }];
-  if (kindOf(start.mode) === "folder") collectFiles(source, start.oid, folder === "" ? "" : `${folder}/`, files);
-  return files;
-}
-
-function collectFiles(source: ObjectSource, tree: Oid, prefix: string, into: TreeEntry[], depth = 0): void {
-  refuseDepth(depth);
-  for (const entry of readTree(source, tree)) {
-    const kind = kindOf(entry.mode);
-    const path = prefix + decodeName(entry.name);
-    if (kind === "file") into.push({ path, oid: entry.oid, mode: entry.mode });
-    else if (kind === "folder") collectFiles(source, entry.oid, `${path}/`, into, depth + 1);
+  if (kindOf(start.mode) !== "folder") return files;
+  const turns = new Turns();
+  // The next one on top, so that a folder's files stand where the folder stands.
+  const stack: { mode: string; oid: Oid; path: string; depth: number }[] = [{ ...start, path: folder, depth: 0 }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const { mode, oid, path, depth } = next;
+    const kind = kindOf(mode);
+    if (kind === "file") files.push({ path, oid, mode });
+    if (kind !== "folder") continue;
+    refuseDepth(depth);
+    const prefix = path === "" ? "" : `${path}/`;
+    for (const entry of readTree(source, oid).toReversed()) {
+      stack.push({ mode: entry.mode, oid: entry.oid, path: prefix + decodeName(entry.name), depth: depth + 1 });
+    }
+    await turns.taken(1);
   }
+  return files;
 }
 
 /** One side of a comparison: a tree and where it is kept; without `tree`, nothing. */
@@ -119,27 +125,36 @@ function oidIf(entry: RawEntry | undefined, kind: "file" | "folder"): Oid | unde
  *
  * @throws {AnswerFault} "incomplete" when anything that the commit needs is in neither
  */
-export function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): ObjectStore {
-  const fresh = new ObjectStore();
-  /** Whether it is news. */
-  const take = (oid: Oid, what: GitObject["type"]): boolean => {
-    if (store.has(oid) || fresh.has(oid)) return false;
-    if (!fresh.take(oid, arrived)) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
-    const type = fresh.typeOf(oid);
-    if (type !== what) throw new AnswerFault("broken", `object ${oid} is a ${type} and not a ${what}`);
-    return true;
+export async function newClosure(
+  store: ObjectStore,
+  arrived: ObjectSource,
+  commit: Oid,
+): Promise<ReadonlyMap<Oid, GitObject>> {
+  const fresh = new Map<Oid, GitObject>();
+  const take = (oid: Oid, what: GitObject["type"]): GitObject | undefined => {
+    if (store.has(oid) || fresh.has(oid)) return undefined;
+    const object = arrived.get(oid);
+    if (object === undefined) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
+    if (object.type !== what) throw new AnswerFault("broken", `object ${oid} is a ${object.type} and not a ${what}`);
+    fresh.set(oid, object);
+    return object;
   };
-  const visit = (tree: Oid, depth: number): void => {
+  const object = take(commit, "commit");
+  if (object === undefined) return fresh;
+  const turns = new Turns();
+  const trees = [{ oid: parseCommit(commit, object).tree, depth: 0 }];
+  for (let next = trees.pop(); next !== undefined; next = trees.pop()) {
+    const { depth } = next;
     refuseDepth(depth);
-    if (!take(tree, "tree")) return;
-    for (const entry of readTree(fresh, tree)) {
+    const tree = take(next.oid, "tree");
+    if (tree === undefined) continue;
+    for (const entry of parseTree(tree.bytes)) {
       const kind = kindOf(entry.mode);
-      if (kind === "folder") visit(entry.oid, depth + 1);
+      if (kind === "folder") trees.push({ oid: entry.oid, depth: depth + 1 });
       else if (kind !== "submodule") take(entry.oid, "blob");
     }
-  };
-  const object = take(commit, "commit") ? fresh.get(commit) : undefined;
-  if (object !== undefined) visit(parseCommit(commit, object).tree, 0);
+    await turns.taken(1);
+  }
   return fresh;
 }
 

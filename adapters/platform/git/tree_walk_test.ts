@@ -19,29 +19,29 @@ async function commitOf(under: ObjectStore, files: Readonly<Record<string, strin
 Deno.test("a closure is all that a commit needs and the store lacks, and any gap is noticed", async () => {
   const store = new ObjectStore();
   const first = await commitOf(store, { "a/b": "1", "c": "2" });
-  const closure = newClosure(store, first.objects, first.commit);
+  const closure = await newClosure(store, first.objects, first.commit);
   assert.equal(closure.size, 5);
   for (const oid of closure.keys()) {
     const holed = new Map([...closure].filter(([other]) => other !== oid));
-    assert.throws(() => newClosure(store, holed, first.commit), (error) => {
+    await assert.rejects(newClosure(store, holed, first.commit), (error) => {
       assert.ok(error instanceof AnswerFault && error.kind === "incomplete");
       return true;
     });
   }
   store.adopt(closure);
   const second = await commitOf(store, { "a/b": "1", "c": "3" });
-  assert.equal(newClosure(store, second.objects, second.commit).size, 3);
+  assert.equal((await newClosure(store, second.objects, second.commit)).size, 3);
 });
 
 Deno.test("a sweep keeps what the marked commits need and nothing else", async () => {
   const store = new ObjectStore();
   const first = await commitOf(store, { "a/b": "1", "c": "2" });
-  store.adopt(newClosure(store, first.objects, first.commit));
+  store.adopt(await newClosure(store, first.objects, first.commit));
   const second = await commitOf(store, { "a/b": "1", "c": "3" });
-  store.adopt(newClosure(store, second.objects, second.commit));
+  store.adopt(await newClosure(store, second.objects, second.commit));
   assert.equal(store.size, 8);
   assert.equal(store.sweep(markReachable(store, [second.commit])), 3);
-  assert.equal(newClosure(store, store, second.commit).size, 0);
+  assert.equal((await newClosure(store, store, second.commit)).size, 0);
   assert.equal(store.has(first.commit), false);
   const sizeBytes = store.sizeBytes;
   assert.equal(store.sweep(markReachable(store, [second.commit])), 0);
