@@ -125,30 +125,25 @@ function oidIf(entry: RawEntry | undefined, kind: "file" | "folder"): Oid | unde
  *
  * @throws {AnswerFault} "incomplete" when anything that the commit needs is in neither
  */
-export async function newClosure(
-  store: ObjectStore,
-  arrived: ObjectSource,
-  commit: Oid,
-): Promise<ReadonlyMap<Oid, GitObject>> {
-  const fresh = new Map<Oid, GitObject>();
-  const take = (oid: Oid, what: GitObject["type"]): GitObject | undefined => {
-    if (store.has(oid) || fresh.has(oid)) return undefined;
-    const object = arrived.get(oid);
-    if (object === undefined) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
-    if (object.type !== what) throw new AnswerFault("broken", `object ${oid} is a ${object.type} and not a ${what}`);
-    fresh.set(oid, object);
-    return object;
+export async function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): Promise<ObjectStore> {
+  const fresh = new ObjectStore();
+  /** Whether it is news. */
+  const take = (oid: Oid, what: GitObject["type"]): boolean => {
+    if (store.has(oid) || fresh.has(oid)) return false;
+    if (!fresh.take(oid, arrived)) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
+    const type = fresh.typeOf(oid);
+    if (type !== what) throw new AnswerFault("broken", `object ${oid} is a ${type} and not a ${what}`);
+    return true;
   };
-  const object = take(commit, "commit");
+  const object = take(commit, "commit") ? fresh.get(commit) : undefined;
   if (object === undefined) return fresh;
   const turns = new Turns();
   const trees = [{ oid: parseCommit(commit, object).tree, depth: 0 }];
   for (let next = trees.pop(); next !== undefined; next = trees.pop()) {
-    const { depth } = next;
+    const { oid, depth } = next;
     refuseDepth(depth);
-    const tree = take(next.oid, "tree");
-    if (tree === undefined) continue;
-    for (const entry of parseTree(tree.bytes)) {
+    if (!take(oid, "tree")) continue;
+    for (const entry of readTree(fresh, oid)) {
       const kind = kindOf(entry.mode);
       if (kind === "folder") trees.push({ oid: entry.oid, depth: depth + 1 });
       else if (kind !== "submodule") take(entry.oid, "blob");
