@@ -11,6 +11,11 @@ export function decisionId(run: string, kind: DecisionKind): string {
   return `${run}/${kind}`;
 }
 
+/** Under what `State.told` remembers that a decision could not be planned on its tip. */
+export function impossibleKey(decision: string): string {
+  return `impossible:${decision}`;
+}
+
 /** A release as a lock may hold it: Secrets by digest only. */
 function withoutSecrets(release: Release): Release {
   return {

@@ -78,6 +78,8 @@ export interface ToyWorld {
   /** What the target's template was last applied from; null: there is no target. */
   readonly live: Release | null;
   readonly write: { readonly decision: Decision; readonly outcome: Outcome } | null;
+  /** A decision that was taken back though it never came to the ledger: the process died before it submitted it. */
+  readonly takenBack: string | null;
   readonly podsLeft: { readonly target: number; readonly primary: number };
   readonly routesLeft: number;
   /** Steps by which routes were led back to the apex, of three. */
@@ -104,6 +106,7 @@ export function restingWorld(options: WorldOptions = {}): ToyWorld {
     cluster: facts,
     live: OLD,
     write: null,
+    takenBack: null,
     podsLeft: { target: 0, primary: 0 },
     routesLeft: 0,
     mood: { ...GOOD_MOOD, ...options.mood },
@@ -152,11 +155,12 @@ export function meddle(world: ToyWorld, cluster: Partial<ClusterFacts>): ToyWorl
 export function look(world: ToyWorld, state: State, asked: readonly Question[]): Observation {
   const { write, mood } = world;
   const known = write !== null && write.decision.id === state.decision?.id;
+  const isTakenBack = world.takenBack !== null && world.takenBack === state.decision?.id;
   return {
     git: { ...world.fetched, state: mood.git === "down" ? "stale" : "fresh" },
     cluster: { ...world.cluster, leadsOver: state.phase === "handing-back" ? stepsLeft(world) : null },
     answers: asked.reduce((answers, question) => answered(world, answers, question), NO_ANSWERS),
-    decision: known ? write.outcome : null,
+    decision: known ? write.outcome : isTakenBack ? { type: "withdrawn" } : null,
   };
 }
 
@@ -288,13 +292,14 @@ function applyTarget(world: ToyWorld, release: Release): ToyWorld {
 function submit(world: ToyWorld, decision: Decision): ToyWorld {
   const { write } = world;
   if (write?.decision.id === decision.id && write.outcome.type !== "withdrawn") return world;
-  return { ...world, write: { decision, outcome: { type: "pending", reason: null, attempts: 0 } } };
+  return { ...world, write: { decision, outcome: { type: "pending", reason: null, attempts: 0 } }, takenBack: null };
 }
 
 /** A push in doubt is found out by a fetch: it landed. */
 function withdraw(world: ToyWorld, id: string): ToyWorld {
   const { write, mood } = world;
-  if (write === null || write.decision.id !== id || write.outcome.type !== "pending") return world;
+  if (write?.decision.id !== id) return { ...world, takenBack: id };
+  if (write.outcome.type !== "pending") return world;
   if (mood.git === "down") return world;
   if (mood.git === "in-doubt") return commit(world, write.decision);
   return { ...world, write: { ...write, outcome: { type: "withdrawn" } } };

@@ -4,13 +4,25 @@
  */
 import type { Action } from "../action.ts";
 import { type Lock, lockDigest, type QuarantineEntry } from "../decision.ts";
-import { judgeLock, lockDifference, type LockJudgement, makeDecision, remember, runId } from "../locks.ts";
+import {
+  decisionId,
+  impossibleKey,
+  judgeLock,
+  lockDifference,
+  type LockJudgement,
+  makeDecision,
+  remember,
+  runId,
+} from "../locks.ts";
 import { nextRevert } from "../quarantine.ts";
 import type { Release } from "../release.ts";
 import { newRun } from "../runs.ts";
 import { protectActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
+
+/** A lock that could not be written on a tip is tried again on the same one after this time; on another tip at once. */
+const RESTORE_AGAIN_MS = 15 * 60_000;
 
 export function stepIdle(turn: Turn): Step {
   const { state, seen, canary } = turn;
@@ -87,8 +99,16 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
     case "missing":
     case "withdrawn": {
       const lost = judged.type === "missing" ? "The lock is gone from Git" : "Git holds a lock that was withdrawn";
-      const id = runId(state, `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`, 0);
+      const what = `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`;
+      const first = runId(state, what, 0);
+      const wasImpossible = state.told.includes(impossibleKey(decisionId(first, "restore-lock")));
+      const again = state.phaseSince + RESTORE_AGAIN_MS;
+      if (wasImpossible && turn.now < again) {
+        return stalled(turn, `${lost}, and the remembered one cannot be written yet.`, [...repairs, wakeAt(again)]);
+      }
       const reason = `${lost}: the remembered one is written again.`;
+      // One that the ledger has turned down is known by its id: this is another one.
+      const id = wasImpossible ? runId(state, what, state.phaseSince) : first;
       const decision = makeDecision(turn, { kind: "restore-lock", run: id, release: lock.release, lock, reason });
       const told = announce(turn, "stalled", reason, { severity: "warn", alert: true, part: judged.type });
       return enter(turn, "reverting", { decision }, [...repairs, { type: "submit", decision }, told]);

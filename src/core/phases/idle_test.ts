@@ -1,5 +1,5 @@
 /** At rest: what is kept, which candidate is taken, and what becomes of a lock that changed. */
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual } from "node:assert/strict";
 import {
   aHook,
   aLock,
@@ -158,6 +158,19 @@ Deno.test("idle: a lock that was withdrawn and is back in Git is overwritten, ne
   );
   deepEqual(next.does, ["submit restore-lock"]);
   equal(next.state.decision?.lock.release.revision, OLD.revision);
+});
+
+Deno.test("idle: a lock that could not be written is not asked for again at once, but later, as another decision", () => {
+  const git = { lock: { type: "absent" as const } };
+  const first = stepped(at({ git }));
+  const outcome = { type: "impossible" as const, reason: "someone moved on." };
+  const refused = stepped({ state: first.state, seen: anObservation({ git, decision: outcome }) });
+  const waiting = stepped({ state: refused.state, seen: anObservation({ git }) });
+  deepEqual([waiting.place, waiting.does, waiting.says], ["idle", [], ["stalled"]]);
+  deepEqual(waiting.wakes, [NOW + 15 * MINUTE]);
+  const again = stepped({ state: waiting.state, seen: anObservation({ git }) }, NOW + 15 * MINUTE);
+  deepEqual(again.does, ["submit restore-lock"]);
+  notEqual(again.state.decision?.id, first.state.decision?.id);
 });
 
 Deno.test("idle: an earlier lock of ours is the rollback: applied at once, what it left is quarantined", () => {

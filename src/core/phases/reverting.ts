@@ -1,5 +1,5 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
-import { remember } from "../locks.ts";
+import { impossibleKey, remember } from "../locks.ts";
 import { refreshActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import type { State } from "../state.ts";
@@ -40,7 +40,8 @@ export function stepReverting(turn: Turn): Step {
       const quarantined = about === null
         ? state.quarantined
         : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
-      return enter(turn, "idle", { ...over, quarantined }, [...keepUp, told]);
+      const known = [...state.told, impossibleKey(decision.id)].slice(-20);
+      return enter(turn, "idle", { ...over, quarantined, told: known }, [...keepUp, told]);
     }
     case "withdrawn": {
       const quarantined = about === null
