@@ -2,6 +2,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { LineCounter, parseAllDocuments, stringify } from "yaml";
+import { manifestsCorpus, manifestsUnder } from "../../test/support/manifests_corpus.ts";
 import type { Json } from "../core/kube_object.ts";
 import { readPlainYaml } from "./plain_yaml.ts";
 
@@ -215,4 +216,12 @@ Deno.test("short texts of YAML's own characters are read as the library reads th
   fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), (parts) => void check(parts.join(""))), {
     numRuns: 20_000,
   });
+});
+
+Deno.test("real manifests are read as the library reads them, or not at all", async () => {
+  const folder = await manifestsCorpus();
+  if (folder === null) return;
+  const paths = (await manifestsUnder(folder)).filter((path) => !path.endsWith(".json"));
+  const texts = await Promise.all(paths.map((path) => Deno.readTextFile(`${folder}/${path}`)));
+  ok(texts.filter(check).length > 20);
 });
