@@ -15,8 +15,8 @@ import { type LabelMatcher, parseSelector } from "./selector.ts";
 import { Unpacked } from "./packed.ts";
 import { type ChangeListener, compareVersions, ObjectStore } from "./store.ts";
 
-/** Objects of all watches together that are kept spread out: those of two hundred canaries, some 6 KiB each. */
-const UNPACKED_MAX = 2_000;
+/** Objects of all watches together that are kept spread out: those of sixty canaries, some 6 KiB each. */
+const UNPACKED_MAX = 500;
 
 interface Watched {
   readonly scope: WatchScope;
