@@ -84,6 +84,8 @@ export interface ClusterFacts {
   readonly clusterName: string;
   readonly target: WorkloadView;
   readonly primary: WorkloadView;
+  /** Git certainly declares the target no more: its source is fresh, and every file of it was read. */
+  readonly targetUndeclared: boolean;
   /** A field that the lock has is missing or changed on the live primary. */
   readonly primaryDrifted: boolean;
   /** Engine `self`: the agent applies the release unit. */

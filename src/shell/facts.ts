@@ -150,6 +150,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     liveRelease: target === undefined ? null : liveRelease(target, canary),
     fence: target === undefined ? "none" : fenceOf(engine, target),
     fenceRun: target === undefined ? null : engine.fencedBy(target),
+    targetUndeclared: input.undeclared(refs.targetRef),
     leaving: target === undefined
       ? null
       : leavingOf(engine, input, { target, owners: ownersOf(cluster, engine, target) }),

@@ -166,6 +166,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       liveRelease: OLD,
       fence: "none",
       fenceRun: null,
+      targetUndeclared: false,
       leaving: null,
       heldUp: null,
       fenceNeeded: false,

@@ -1,6 +1,7 @@
 /**
  * The Canary was removed from Git. The target serves again, by Service and route, before anything that was derived goes;
- * a Canary without `revertOnDeletion` leaves the primary in place and says so. Removal never causes an outage.
+ * a Canary without `revertOnDeletion` leaves the primary in place and says so. Where the target left Git too, all goes
+ * once it is deleted. Removal never causes an outage.
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
@@ -27,6 +28,10 @@ import {
   wakeAt,
 } from "../turn.ts";
 
+/** What an engine prunes goes in its own time; one that does not prune leaves it to a person. */
+const LEFT =
+  "The Canary and its target left Git: the primary serves until the target is deleted, by its engine or by hand, and goes then.";
+
 export function stepHandingBack(turn: Turn): Step {
   const { seen, canary } = turn;
   const { cluster, git } = seen;
@@ -34,7 +39,13 @@ export function stepHandingBack(turn: Turn): Step {
   if (git.presence !== "removed") {
     return waitAndTell(turn, "stalled", "The Canary's file cannot be read: nothing is handed back.");
   }
+  if (!cluster.target.exists && cluster.targetUndeclared) {
+    const what = "The Canary and its target are gone: what was derived is removed.";
+    return removed(turn, { what, restoreRoutes: false });
+  }
   if (!canary.revertOnDeletion) {
+    const isLeft = cluster.targetUndeclared && cluster.target.exists && !cluster.engineApplies;
+    if (isLeft) return leaves(turn) ?? waitAndTell(turn, "stalled", LEFT);
     // Once released, nobody would ask for it again.
     if (seen.cluster.fence === "ours") return waitFor(turn, "Takes the fence off.", unfenceActions(turn));
     const what =
@@ -42,8 +53,8 @@ export function stepHandingBack(turn: Turn): Step {
     return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { severity: "warn", alert: true })]);
   }
   if (!cluster.target.exists) {
-    const what = "The Canary and its target are gone: what was derived is removed.";
-    return removed(turn, { what, restoreRoutes: false });
+    const what = "Git declares the target, and it is not in the cluster: nothing is handed back before it is there.";
+    return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
   }
   return leaves(turn) ?? targetFirst(turn);
 }

@@ -109,7 +109,22 @@ for (
       [],
       ["removed"],
     ],
-    ["the target is gone too", null, { cluster: { target: NO_WORKLOAD } }, "handing-back", ["remove-derived"], []],
+    [
+      "the target is gone too",
+      null,
+      { cluster: { target: NO_WORKLOAD, targetUndeclared: true } },
+      "handing-back",
+      ["remove-derived"],
+      [],
+    ],
+    [
+      "the target is not there, though Git may declare it",
+      null,
+      { cluster: { target: NO_WORKLOAD } },
+      "handing-back",
+      [],
+      ["stalled"],
+    ],
     [
       "the target left Git behind its fence, and the engine has not applied that",
       null,
@@ -172,6 +187,25 @@ Deno.test("handing back: without revertOnDeletion the fence comes off before it 
   const next = stepped(gone(null, { cluster: { fence: "ours" } }, false));
   deepEqual([next.place, next.does], ["handing-back", ["unfence"]]);
 });
+
+for (
+  const [name, cluster, place, does, says] of [
+    ["is deleted: all goes", { target: NO_WORKLOAD }, "handing-back", ["remove-derived"], []],
+    ["is still there: the primary serves until it goes", { engineApplies: false }, "handing-back", [], ["stalled"]],
+    ["stays, since no engine prunes it: the primary stays too", { engineApplies: true }, "released", [], ["removed"]],
+  ] as const satisfies readonly (readonly [
+    string,
+    SeenOverrides["cluster"],
+    string,
+    readonly string[],
+    readonly string[],
+  ])[]
+) {
+  Deno.test(`handing back: without revertOnDeletion, a target that left Git too ${name}`, () => {
+    const next = stepped(gone(null, { cluster: { ...cluster, targetUndeclared: true } }, false));
+    deepEqual([next.place, next.does, next.says], [place, does, says]);
+  });
+}
 
 Deno.test("handing back: without revertOnDeletion the primary stays and serves, and that is said", () => {
   const next = stepped(gone(null, {}, false));

@@ -97,22 +97,8 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
     case "same":
       return null;
     case "missing":
-    case "withdrawn": {
-      const lost = judged.type === "missing" ? "The lock is gone from Git" : "Git holds a lock that was withdrawn";
-      const what = `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`;
-      const first = runId(state, what, 0);
-      const wasImpossible = state.told.includes(impossibleKey(decisionId(first, "restore-lock")));
-      const again = state.phaseSince + RESTORE_AGAIN_MS;
-      if (wasImpossible && turn.now < again) {
-        return stalled(turn, `${lost}, and the remembered one cannot be written yet.`, [...repairs, wakeAt(again)]);
-      }
-      const reason = `${lost}: the remembered one is written again.`;
-      // One that the ledger has turned down is known by its id: this is another one.
-      const id = wasImpossible ? runId(state, what, state.phaseSince) : first;
-      const decision = makeDecision(turn, { kind: "restore-lock", run: id, release: lock.release, lock, reason });
-      const told = announce(turn, "stalled", reason, { severity: "warn", alert: true, part: judged.type });
-      return enter(turn, "reverting", { decision }, [...repairs, { type: "submit", decision }, told]);
-    }
+    case "withdrawn":
+      return restoreLock(turn, lock, { judged: judged.type, repairs });
     case "ours": {
       const run = {
         ...newRun(turn, judged.lock.release, {
@@ -173,6 +159,29 @@ function byLock(turn: Turn, judged: LockJudgement, repairs: readonly Action[]): 
     case "broken":
       return stalled(turn, `The lock in Git cannot be read: ${judged.reason}`, repairs);
   }
+}
+
+/** Writes the remembered lock again, where Git has lost it or holds one that was withdrawn. */
+function restoreLock(
+  turn: Turn,
+  lock: Lock,
+  { judged, repairs }: { readonly judged: "missing" | "withdrawn"; readonly repairs: readonly Action[] },
+): Step {
+  const { state } = turn;
+  const lost = judged === "missing" ? "The lock is gone from Git" : "Git holds a lock that was withdrawn";
+  const what = `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`;
+  const first = runId(state, what, 0);
+  const wasImpossible = state.told.includes(impossibleKey(decisionId(first, "restore-lock")));
+  const again = state.phaseSince + RESTORE_AGAIN_MS;
+  if (wasImpossible && turn.now < again) {
+    return stalled(turn, `${lost}, and the remembered one cannot be written yet.`, [...repairs, wakeAt(again)]);
+  }
+  const reason = `${lost}: the remembered one is written again.`;
+  // One that the ledger has turned down is known by its id: this is another one.
+  const id = wasImpossible ? runId(state, what, state.phaseSince) : first;
+  const decision = makeDecision(turn, { kind: "restore-lock", run: id, release: lock.release, lock, reason });
+  const told = announce(turn, "stalled", reason, { severity: "warn", alert: true, part: judged });
+  return enter(turn, "reverting", { decision }, [...repairs, { type: "submit", decision }, told]);
 }
 
 /** A lock of another cluster that nobody has said is to be taken over: nothing is written. */
