@@ -29,7 +29,19 @@ export function cacheFolder(): string {
  */
 export async function install(server: Server, options: InstallOptions): Promise<Installed> {
   const given = await fromElsewhere(server);
-  if (given !== null) return given;
+  const rest = without(server, given);
+  // Installed packages have their libraries with them.
+  if (filesOf(rest).length === 0 || server.type === "debian" && given.size > 0) return given;
+  return new Map([...given, ...await installRest(rest, options)]);
+}
+
+/** The server without programs that are there already, so that they are not built. */
+function without(server: Server, given: Installed): Server {
+  const programs = Object.fromEntries(Object.entries(server.programs).filter(([name]) => !given.has(name)));
+  return { ...server, programs };
+}
+
+async function installRest(server: Server, options: InstallOptions): Promise<Installed> {
   const folder = `${cacheFolder()}/${server.name}-${await keyOf(server)}`;
   const names = filesOf(server);
   const installed = new Map(names.map((name) => [name, `${folder}/${name}`]));
@@ -50,22 +62,22 @@ export async function install(server: Server, options: InstallOptions): Promise<
   return installed;
 }
 
-/** What people have already: setup-envtest's folder, and Debian's programs on the PATH. */
-async function fromElsewhere(server: Server): Promise<Installed | null> {
-  const assets = Deno.env.get(ENVTEST.variable);
-  const names = Object.keys(server.programs);
-  if (
-    assets !== undefined && names.length > 0 && names.every((name) => ENVTEST.programs.some((known) => known === name))
-  ) {
-    const found = new Map(names.map((name) => [name, `${assets}/${name}`]));
-    if (await allThere(found)) return found;
-  }
-  if (server.type !== "debian") return null;
+/** What people have already: programs in setup-envtest's folder; all of Debian's programs on the PATH. */
+async function fromElsewhere(server: Server): Promise<Installed> {
   const found = new Map<string, string>();
-  for (const name of names) {
-    const path = await onPath(name);
-    if (path === undefined) return null;
-    found.set(name, path);
+  const names = Object.keys(server.programs);
+  if (server.type === "debian") {
+    for (const name of names) {
+      const path = await onPath(name);
+      if (path === undefined) return new Map();
+      found.set(name, path);
+    }
+    return found;
+  }
+  const assets = Deno.env.get(ENVTEST.variable);
+  if (assets === undefined) return found;
+  for (const name of names.filter((name) => ENVTEST.programs.some((known) => known === name))) {
+    if (await isFile(`${assets}/${name}`)) found.set(name, `${assets}/${name}`);
   }
   return found;
 }
