@@ -91,7 +91,8 @@ for (const { name, flag, isGone, words } of ENDS) {
 
 Deno.test("without --ignore-env a package that looks up a variable ends the agent", async () => {
   await startedWith(
-    { flags: (given) => given.filter((flag) => flag !== "--ignore-env") },
+    // An anchor, since plain YAML is read without the package.
+    { flags: (given) => given.filter((flag) => flag !== "--ignore-env"), settings: "secrets: &own { copy: false }" },
     (cast) => refuses(cast, /Requires env access to "/),
   );
 });
