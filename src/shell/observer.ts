@@ -178,7 +178,7 @@ export class Observer {
         tip: git.commit,
         identity,
         defaultEngine,
-        undeclared: (ref) => this.#undeclared(key, ref),
+        undeclared: (ref) => this.#undeclared(key, ref, git.presence),
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
       }),
       answers,
@@ -208,13 +208,14 @@ export class Observer {
 
   /**
    * Whether its source certainly declares an object no more. A file that does not parse may hold it, and a tip that
-   * declares nothing at all is more likely a mistake.
+   * declares nothing at all is more likely a mistake, unless the Canary counts as removed by now.
    */
-  #undeclared(key: string, ref: ObjectRef): boolean {
+  #undeclared(key: string, ref: ObjectRef, presence: GitFacts["presence"]): boolean {
     const view = this.branchOf(key)?.source.view;
     const catalogue = view?.catalogue;
     if (view?.state !== "fresh" || catalogue === null || catalogue === undefined) return false;
-    if (catalogue.unknownFiles.length > 0 || catalogue.manifests.size === 0) return false;
+    if (catalogue.unknownFiles.length > 0) return false;
+    if (catalogue.manifests.size === 0 && presence !== "removed") return false;
     // A manifest may leave its namespace to whoever applies it.
     return !this.#declares(key, ref) &&
       !this.#declares(key, { apiVersion: ref.apiVersion, kind: ref.kind, name: ref.name });

@@ -53,6 +53,10 @@ export function stepHandingBack(turn: Turn): Step {
     return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { severity: "warn", alert: true })]);
   }
   if (!cluster.target.exists) {
+    const { lock } = turn.state;
+    if (cluster.engineApplies && lock !== null) {
+      return waitFor(turn, "Applies the target as users have it.", [{ type: "apply-target", release: lock.release }]);
+    }
     const what = "Git declares the target, and it is not in the cluster: nothing is handed back before it is there.";
     return waitAndTell(turn, "stalled", what, { severity: "warn", alert: true });
   }

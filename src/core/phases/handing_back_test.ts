@@ -120,10 +120,18 @@ for (
     [
       "the target is not there, though Git may declare it",
       null,
-      { cluster: { target: NO_WORKLOAD } },
+      { cluster: { target: NO_WORKLOAD, engineApplies: false } },
       "handing-back",
       [],
       ["stalled"],
+    ],
+    [
+      "the target is not there, and the agent is who applies it",
+      null,
+      { cluster: { target: NO_WORKLOAD, engineApplies: true } },
+      "handing-back",
+      ["apply-target"],
+      [],
     ],
     [
       "the target left Git behind its fence, and the engine has not applied that",
