@@ -168,6 +168,8 @@ async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-p
   const { lock } = action;
   await makeCopies(copying(work), lock);
   const before = cluster.get(work.refs.primaryRef);
+  // First, since only a primary that is not as it should be is applied again: a scaler that failed after it would stay.
+  if (before !== undefined) await applyScaler(work, lock, action.floor);
   const stored = await applyOver(work, lock.primary);
   const declared = numberAt(lock.release.target, "spec", "replicas");
   const has = numberAt(stored, "spec", "replicas") ?? 1;
@@ -178,7 +180,7 @@ async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-p
     ? Math.max(has, has === 0 ? action.replicas : has)
     : Math.max(declared, action.floor ?? 0);
   if (wanted !== has) await scale(work, work.refs.primaryRef, wanted);
-  await applyScaler(work, lock, action.floor);
+  if (before === undefined) await applyScaler(work, lock, action.floor);
 }
 
 async function applyScaler(work: Work, lock: Lock, floor: number | null): Promise<void> {

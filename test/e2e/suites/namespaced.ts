@@ -270,6 +270,8 @@ async function contested(world: World, one: Contested): Promise<string> {
       await machineClock.sleep(BETWEEN_MS);
     }
   }
+  // What it had put right before the last word of somebody's, it looks at once more with the same reason as before.
+  if (one.then !== undefined) await somebodyWrites(plane, one.then.ref, one.then.change);
   await until("it is right again", async () => one.isRight(await plane.cluster.live(one)), 30_000);
   return `read again after ${writes} writes of somebody else`;
 }
