@@ -92,7 +92,7 @@ async function kills(stage: FaultStage, checks: Checks): Promise<void> {
   }));
   const met: string[] = [];
   await checks.check(`${KILLS} kills of the agent while canaries stand in all phases, seed ${seed}`, async () => {
-    for (let kill = 0; kill < KILLS; kill++) met.push(await killOnce(stage, all, dice));
+    for (const phase of phasesOf(dice)) met.push(await killOnce(stage, all, phase, dice));
     return `E2E_SEED=${seed}: ${met.join("; ")}`;
   });
   await checks.check(
@@ -111,11 +111,28 @@ async function kills(stage: FaultStage, checks: Checks): Promise<void> {
   await checks.check("no request was lost in ten kills", () => nothingLost(all.map(({ load }) => load)));
 }
 
+/** Each phase at least once, in an order of the seed's. */
+function phasesOf(dice: Dice): readonly Phase[] {
+  const rest = [...PHASES, ...Array.from({ length: KILLS - PHASES.length }, () => dice.pick(PHASES))];
+  const order: Phase[] = [];
+  while (rest.length > 0) order.push(...rest.splice(dice.int(0, rest.length - 1), 1));
+  return order;
+}
+
 /** Brings one into a phase while the others stand where they are, and kills the agent a moment later. */
-async function killOnce(stage: FaultStage, all: readonly Releases[], dice: Dice): Promise<string> {
-  const [one, phase, afterMs] = [dice.pick(all), dice.pick(PHASES), dice.int(0, 800)];
+async function killOnce(
+  stage: FaultStage,
+  all: readonly Releases[],
+  phase: Phase,
+  dice: Dice,
+): Promise<string> {
+  const [one, afterMs] = [dice.pick(all), dice.int(0, 800)];
   openGate(stage, one.app);
   await remembers(stage, one.app, "is at rest", (state) => state.phase === "idle");
+  for (const other of all) {
+    const isIdle = (await stateOf(stage, other.app))?.phase === "idle";
+    if (other !== one && isIdle && dice.chance(0.5)) await release(stage, other, "waiting-promotion");
+  }
   await release(stage, one, phase);
   const met = await meets(stage, one.app, phase);
   await machineClock.sleep(afterMs);
@@ -127,7 +144,7 @@ async function killOnce(stage: FaultStage, all: readonly Releases[], dice: Dice)
   // It lets the Lease of the one that was killed run out: names of pods may be used twice.
   const leads = async () => (await leaseOf(stage)).epoch > epoch || (await machineClock.sleep(200), false);
   await until("it leads again", leads, 40_000);
-  return `${phase}${met ? "" : " (missed)"} of ${one.app} +${afterMs} ms: ${stood.join(" ")}`;
+  return `${phase}${met ? "" : " (missed)"} of ${one.app} +${afterMs} ms (${stood.join(", ")})`;
 }
 
 /** Bumps one that is idle to a release that comes into a phase: one that fails, for those of a rollback. */
