@@ -6,6 +6,7 @@ import { loadConfig } from "../config/load_config.ts";
 import type { AgentConfig } from "../config/agent_config.ts";
 import type { Json } from "../core/kube_object.ts";
 import { LedgerFiles } from "../shell/ledger_files.ts";
+import { isUnder, rootsOf } from "../shell/roots.ts";
 import type { Capabilities } from "../spec/capabilities.ts";
 import { isManifestPath } from "../spec/parse_file.ts";
 import type { ParsedArgs } from "./args.ts";
@@ -63,7 +64,7 @@ async function plan(args: ParsedArgs, io: CliIo, built: Capabilities): Promise<n
   );
   const tree = await treeOf(args, io);
   const cluster = clusterOf(args.values.get("cluster") ?? config?.cluster ?? null, tree.paths);
-  const roots = rootsOf(args, config);
+  const roots = rootsOf(pathsOf(args, config));
   const isRead = (path: string) => isManifestPath(path) && roots.some((root) => isUnder(path, root));
   const paths = tree.paths.filter(isRead);
   const texts = new Map<string, Uint8Array>();
@@ -142,17 +143,10 @@ function clusterOf(given: string | null, paths: readonly string[]): string | nul
   );
 }
 
-function rootsOf(args: ParsedArgs, config: AgentConfig | null): readonly string[] {
+function pathsOf(args: ParsedArgs, config: AgentConfig | null): readonly string[] {
   const [source, another] = config?.sources ?? [];
   const ofConfig = another === undefined ? source?.paths ?? [] : [];
-  const given = args.values.get("paths")?.split(",") ?? ofConfig;
-  return given.length === 0
-    ? [""]
-    : given.map((path) => path.replace(/^(\.?\/)+/, "").replace(/\/+$/, "").replace(/^\.$/, ""));
-}
-
-function isUnder(path: string, root: string): boolean {
-  return root === "" || path === root || path.startsWith(`${root}/`);
+  return args.values.get("paths")?.split(",") ?? ofConfig;
 }
 
 async function ledgerOf(tree: PlanTree, cluster: string | null): Promise<LedgerFiles> {

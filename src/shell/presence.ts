@@ -4,6 +4,7 @@
  */
 import type { Catalogue, CatalogueEntry } from "../core/catalogue.ts";
 import type { Source } from "../ports/source.ts";
+import { isUnder } from "./roots.ts";
 
 /** The files of one commit that the source watches, by path, with their blob ids. */
 export type WatchedFiles = ReadonlyMap<string, string>;
@@ -86,9 +87,4 @@ export class Presence {
 
 function fileOf(entry: CatalogueEntry): string {
   return entry.type === "broken" ? entry.file : entry.canary.source.file;
-}
-
-/** Whether a path is a folder's, or the folder itself; "" is the whole repository. */
-export function isUnder(path: string, folder: string): boolean {
-  return folder === "" || path === folder || path.startsWith(`${folder}/`);
 }

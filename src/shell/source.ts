@@ -15,7 +15,8 @@ import type { Capabilities } from "../spec/capabilities.ts";
 import { CatalogueIndex } from "../spec/catalogue.ts";
 import { isManifestPath, type ParsedFile, parseFile } from "../spec/parse_file.ts";
 import { LedgerFiles } from "./ledger_files.ts";
-import { isUnder, Presence } from "./presence.ts";
+import { Presence } from "./presence.ts";
+import { isUnder, rootsOf } from "./roots.ts";
 
 /** Longest wait between polls of a remote that gives no answer. */
 const BACKOFF_MS_MAX = 300_000;
@@ -82,8 +83,7 @@ class GitSource implements RunningSource {
   constructor(options: SourceOptions) {
     this.name = options.name;
     this.#options = options;
-    const paths = options.paths.map((path) => path.replace(/^(\.?\/)+/, "").replace(/\/+$/, "").replace(/^\.$/, ""));
-    this.#roots = paths.length === 0 || paths.includes("") ? [""] : paths;
+    this.#roots = rootsOf(options.paths);
     this.#index = new CatalogueIndex(options.capabilities);
     this.#ledger = new LedgerFiles(options.cluster);
     this.#presence = new Presence(this.#roots);
