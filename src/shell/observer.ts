@@ -156,19 +156,20 @@ export class Observer {
     const target = cluster.get(refs.targetRef);
     const engine = engineOf(tables, canary, target, defaultEngine);
     this.#catchUp(key, engine.seen(ownersOf(cluster, engine, target)), signal);
-    const blocked = state.lock !== null && git.candidate?.revision === state.lock.release.revision
-      ? null
-      : preflight(cluster, {
-        canary,
-        refs,
-        workload: chosen.workload,
-        candidate: git.candidate,
-        engine,
-        renderRoutes: () => chosen.router.render(canary, ALL_TO_PRIMARY, present(cluster, chosen.router.needs(canary))),
-        declares: (ref) => this.#declares(key, ref),
-        cannotPush: this.branchOf(key)?.cannotPush() ?? null,
-        locked: state.lock !== null || git.lock.type === "read",
-      });
+    const isSettled = state.lock !== null && git.candidate?.revision === state.lock.release.revision;
+    // Nothing else than a start asks what stands in its way.
+    const mayStart = (state.phase === "new" || state.phase === "idle") && !isSettled;
+    const blocked = !mayStart ? null : preflight(cluster, {
+      canary,
+      refs,
+      workload: chosen.workload,
+      candidate: git.candidate,
+      engine,
+      renderRoutes: () => chosen.router.render(canary, ALL_TO_PRIMARY, present(cluster, chosen.router.needs(canary))),
+      declares: (ref) => this.#declares(key, ref),
+      cannotPush: this.branchOf(key)?.cannotPush() ?? null,
+      locked: state.lock !== null || git.lock.type === "read",
+    });
     return {
       git,
       cluster: clusterFacts(cluster, tables, {
