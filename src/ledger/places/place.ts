@@ -3,7 +3,7 @@
  * an edit is made from. Byte ranges are of the file that was searched, and of no later version of it.
  */
 import type { YamlPath } from "../yaml_file.ts";
-import { type ImageReference, parseImage, parseTag } from "./image_reference.ts";
+import { parseImage, parseTag } from "./image_reference.ts";
 
 /** Kinds of places, in the order in which an image's origin is looked for. */
 export const PLACE_KINDS = [
@@ -106,9 +106,4 @@ export function writtenImage(parts: readonly PlacePart[]): WrittenImage {
 /** Whether a text holds something that is replaced later: `${TAG}`, `$(params.x)`, `{{ .x }}`. */
 export function holdsVariable(text: string): boolean {
   return /\$\{|\$\(|\{\{|\$[A-Za-z_]/.test(text);
-}
-
-/** The whole reference that a place writes; null where it leaves the name to others. */
-export function referenceOf({ image }: Pick<ImagePlace, "image">): ImageReference | null {
-  return image.name === null ? null : { ...image, name: image.name };
 }

@@ -70,10 +70,6 @@ export function recursiveDifference(a: FieldSet, b: FieldSet): FieldSet {
   );
 }
 
-export function sameSet(a: FieldSet, b: FieldSet): boolean {
-  return isEmptySet(combine(a, b, (inA, inB) => inA !== inB));
-}
-
 /** Makes each declared field on the way to a member a member too: removing all its fields then removes it. */
 export function withNamedFields(set: FieldSet, schema: Schema | undefined): FieldSet {
   return node(

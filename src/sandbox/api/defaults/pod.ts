@@ -1,5 +1,5 @@
 /** Defaults that Kubernetes 1.36 fills into pods and pod templates. */
-import { at, isJsonObject, type Json, type JsonObject, listAt, objectAt, stringAt } from "../../../core/kube_object.ts";
+import { at, isJsonObject, type Json, type JsonObject, objectAt, stringAt } from "../../../core/kube_object.ts";
 import { fill, withField } from "../json_edit.ts";
 
 /** The defaults of a pod's spec. */
@@ -97,9 +97,4 @@ export function podTemplateDefaults(template: JsonObject): JsonObject {
   const spec = podSpecDefaults(objectAt(template, "spec"));
   const metadata = at(template, "metadata");
   return { ...(isJsonObject(metadata) ? { metadata } : {}), spec };
-}
-
-/** Names of all containers of a pod's spec, for messages. */
-export function containerNames(spec: JsonObject): readonly string[] {
-  return listAt(spec, "containers").map((container) => stringAt(container, "name") ?? "");
 }
