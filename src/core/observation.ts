@@ -115,6 +115,10 @@ export interface ClusterFacts {
   readonly heldUp: string | null;
   /** Whether the engine needs a fence at all. */
   readonly fenceNeeded: boolean;
+  /** The primary's scaler is not the copy of what Git declares that it is outside a rollout. */
+  readonly primaryScalerDrifted: boolean;
+  /** The target's scaler is not as the candidate declares it. */
+  readonly targetScalerDrifted: boolean;
   /** Replicas that the target's scaler keeps at least; 0 without one. */
   readonly scalerMinimum: number;
   /** Replicas that a new primary gets when no scaler says: the live or declared target's. */

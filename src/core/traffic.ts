@@ -167,6 +167,8 @@ export function repairActions(turn: Turn): readonly Action[] {
     const replicas = Math.max(1, cluster.primary.replicas, run?.primaryReplicas ?? 0, cluster.declaredReplicas);
     actions.push({ type: "apply-primary", lock, floor: run === null ? null : run.primaryReplicas, replicas });
   }
+  // During a rollout the floor is the rollout's business.
+  if (run === null && !wrong && cluster.primaryScalerDrifted) actions.push({ type: "floor-primary", floor: null });
   const apexWrong = cluster.apex !== "primary" && cluster.primary.ready > 0;
   if (apexWrong || (!cluster.servicesReady && cluster.apex === "primary")) {
     actions.push({ type: "apply-services", apex: "primary" });

@@ -101,6 +101,15 @@ for (
   });
 }
 
+Deno.test("repairActions() brings the primary's scaler back outside a rollout only", () => {
+  const during = turnOf({ seen: { cluster: { primaryScalerDrifted: true } } });
+  deepEqual(repairActions(during), []);
+  deepEqual(repairActions({ ...during, state: { ...during.state, run: null } }), [{
+    type: "floor-primary",
+    floor: null,
+  }]);
+});
+
 Deno.test("repairActions() keeps the scaler's floor while a rollout runs", () => {
   const [action] = repairActions(turnOf({ seen: { cluster: { primaryDrifted: true } } }));
   equal(action?.type === "apply-primary" && action.floor, 4);

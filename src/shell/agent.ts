@@ -384,6 +384,7 @@ export class ServingAgent implements Agent {
       {
         canary,
         state,
+        scaler: turn.seen.git.candidate?.scaler ?? null,
         ledger: watchfulLedger(branch.ledger, {
           withdrawn: (id) => this.#observer.withdrawn(id),
           settled: () => this.#wake([key]),

@@ -24,6 +24,7 @@ import type { RouterAdapter } from "../ports/router.ts";
 import type { ScalerAdapter } from "../ports/scaler.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
 import { configMapsOf, fencesConfigs } from "./fence.ts";
+import { primaryScalerDrifted, targetScalerDrifted } from "./scaler_facts.ts";
 import type { Tables } from "./tables.ts";
 import { DETECT, UNDECIDED } from "./undecided.ts";
 
@@ -156,6 +157,13 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
       : leavingOf(engine, input, { target, owners: ownersOf(cluster, engine, target) }),
     heldUp: target === undefined ? null : engine.holdsUp(target, ownersOf(cluster, engine, target)),
     fenceNeeded: engine.fence("") !== null,
+    primaryScalerDrifted: primaryScalerDrifted(canary, chosen.scaler, {
+      declared: candidate?.scaler ?? null,
+      lock: state.lock,
+      target: scaler,
+      primary: refs.primaryScalerRef === null ? undefined : cluster.get(refs.primaryScalerRef),
+    }),
+    targetScalerDrifted: chosen.scaler !== null && targetScalerDrifted(candidate, scaler),
     scalerMinimum: scaler === undefined || chosen.scaler === null ? 0 : chosen.scaler.minimum(scaler),
     declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
     blocked: input.blocked,

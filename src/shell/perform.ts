@@ -27,6 +27,7 @@ import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf } f
 import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs, versionOf } from "./fence.ts";
 import { takeMarksOff } from "./marks.ts";
 import { protectLive } from "./protect.ts";
+import { scalerToCopy } from "./scaler_facts.ts";
 import type { Tables } from "./tables.ts";
 
 /** A 409 over a mere status change is tried again this often; anything else ends the turn. */
@@ -48,6 +49,8 @@ export interface Performers {
 export interface Doing {
   readonly canary: Canary;
   readonly state: State;
+  /** The target's autoscaler as the tip declares it, or null where it does not. */
+  readonly scaler: KubeObject | null;
   readonly ledger: Ledger;
   readonly signal: AbortSignal;
 }
@@ -187,7 +190,7 @@ async function applyScaler(work: Work, lock: Lock, floor: number | null): Promis
   const { scaler } = work.chosen;
   const { scalerRef } = work.refs;
   if (scaler === null || scalerRef === null) return;
-  const original = lock.release.scaler ?? work.does.cluster.get(scalerRef);
+  const original = scalerToCopy({ declared: work.scaler, lock, target: work.does.cluster.get(scalerRef) });
   if (original === undefined) return;
   const wanted = scaler.primary(work.canary, original, floor);
   const live = work.does.cluster.get(refOf(wanted));

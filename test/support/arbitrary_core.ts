@@ -244,6 +244,8 @@ export const observations: fc.Arbitrary<Observation> = fc.record({
     fence: fc.constantFrom("none" as const, "ours" as const, "foreign" as const),
     fenceRun: fc.option(fc.constantFrom("run0000001", "another")),
     fenceNeeded: fc.boolean(),
+    primaryScalerDrifted: fc.boolean(),
+    targetScalerDrifted: fc.boolean(),
     scalerMinimum: small,
     declaredReplicas: small,
     blocked: fc.option(fc.constant("A Service would be lost."), { freq: 5 }),

@@ -170,6 +170,8 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       leaving: null,
       heldUp: null,
       fenceNeeded: false,
+      primaryScalerDrifted: false,
+      targetScalerDrifted: false,
       scalerMinimum: 0,
       declaredReplicas: 4,
       blocked: null,

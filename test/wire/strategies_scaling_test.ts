@@ -6,7 +6,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import { canonicalJson } from "../../src/core/digest.ts";
-import { type KubeObject, numberAt, objectAt } from "../../src/core/kube_object.ts";
+import { isJsonObject, type KubeObject, listAt, numberAt, objectAt } from "../../src/core/kube_object.ts";
 import { configNamesOf, podTemplateOf } from "../../src/core/release.ts";
 import { REPOSITORY } from "../../src/demo/stage.ts";
 import { appFiles, configOf, imageOf, manifestOf } from "../support/app_files.ts";
@@ -76,6 +76,7 @@ Deno.test("autoscalers and copies of configs", async (t) => {
     prepare: (sandbox) => void sandbox.api.store.create(secret("first")),
   }, async (stage) => {
     await t.step("autoscalers: floors during a rollout, the target's minimum for the canary", () => scaled(stage));
+    await t.step("autoscalers: follow Git between rollouts, and a hand's edit is undone", () => followed(stage));
     await t.step(
       "configs: a change alone is a rollout, and the primary keeps its copy until it is promoted",
       () => configured(stage),
@@ -125,6 +126,34 @@ async function scaled(stage: TestStage): Promise<void> {
   strictEqual(numberAt(live(stage, "Deployment", `${SCALED}-primary`), "spec", "replicas"), 5);
   strictEqual(numberAt(live(stage, "Deployment", SCALED), "spec", "replicas"), 0);
   strictEqual(numberAt(live(stage, "HorizontalPodAutoscaler", SCALED), "spec", "minReplicas"), 2);
+}
+
+/** What an incident needs is one commit away, and starts no rollout. */
+async function followed(stage: TestStage): Promise<void> {
+  const most = (name: string) => numberAt(live(stage, "HorizontalPodAutoscaler", name), "spec", "maxReplicas");
+  const usage = (name: string) => {
+    const [metric] = listAt(live(stage, "HorizontalPodAutoscaler", name), "spec", "metrics");
+    return isJsonObject(metric) ? numberAt(metric, "resource", "target", "averageUtilization") : undefined;
+  };
+  const path = `apps/${SCALED}/scaler.yaml`;
+  const before = files()[path] ?? "";
+  const last = stage.of(SCALED).view()?.last;
+  await stage.sandbox.git.commit(REPOSITORY, {
+    [path]: before.replace("averageUtilization: 80", "averageUtilization: 55").replace(
+      "maxReplicas: 6",
+      "maxReplicas: 9",
+    ),
+  });
+  await until("the target's autoscaler follows", () => most(SCALED) === 9);
+  await until("the primary's autoscaler follows", () => usage(`${SCALED}-primary`) === 55);
+  strictEqual(most(`${SCALED}-primary`), 8, "the canary's own word on the primary's maximum");
+  stage.sandbox.api.store.patch(
+    { ...HPA, namespace: "demo", name: `${SCALED}-primary` },
+    { spec: { maxReplicas: 4 } },
+    { manager: "kubectl-edit" },
+  );
+  await until("the primary's autoscaler is put right", () => most(`${SCALED}-primary`) === 8);
+  deepStrictEqual(stage.of(SCALED).view()?.last, last, "no rollout");
 }
 
 /** Names of the configs that the primary's pods are started with. */

@@ -234,7 +234,8 @@ function byCandidate(turn: Turn, candidate: Release, ways: Ways): Step {
 /** Candidate and lock agree: the target's manifest is kept applied (engine `self`), at no replicas. */
 function atRest(turn: Turn, candidate: Release, resting: readonly Action[]): Step {
   const { seen } = turn;
-  const lagging = canApply(turn) && seen.cluster.targetRevision !== candidate.revision;
+  const { targetRevision, targetScalerDrifted } = seen.cluster;
+  const lagging = canApply(turn) && (targetRevision !== candidate.revision || targetScalerDrifted);
   const { target } = seen.cluster;
   const apply: readonly Action[] = lagging && !(target.exists && target.replicas > 0)
     ? [{ type: "apply-target", release: candidate }]
