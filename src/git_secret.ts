@@ -6,6 +6,7 @@
  */
 import type { GitAccess } from "../adapters/platform/git.ts";
 import { GITHUB_API_URL, type Installation } from "../adapters/platform/git/github_app.ts";
+import { UnavailableError } from "./errors.ts";
 
 /** What a Secret holds: access, or an installation whose tokens give it. */
 export interface SecretAccess {
@@ -47,6 +48,22 @@ export function accessOfSecret(secret: Readonly<Record<string, string>>, beside:
     },
     installation: installationOf(first),
   };
+}
+
+/** Names of a key that signs: Flux's for OpenPGP, Kubernetes' and Flux's for SSH. */
+const SIGNING_KEYS = ["git.asc", "ssh-privatekey", "identity"] as const;
+
+/**
+ * The text of the key that commits are signed with.
+ *
+ * @throws {UnavailableError} the Secret holds none
+ */
+export function signingKeyOfSecret(secret: Readonly<Record<string, string>>, shown: string): string {
+  const found = SIGNING_KEYS.map((name) => secret[name]).find((value) => value !== undefined && value !== "");
+  if (found !== undefined) return `${found}\n`;
+  throw new UnavailableError(`Cannot sign commits: Secret "${shown}" holds no signing key`, {
+    fix: `Put it there as ${SIGNING_KEYS.map((name) => `"${name}"`).join(" or ")}; it is tried again.`,
+  });
 }
 
 function authOf(bearer: string | undefined, password: string | undefined, username: string | undefined) {

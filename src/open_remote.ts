@@ -7,9 +7,9 @@ import {
   type SignaturePolicy,
 } from "../adapters/platform/git.ts";
 import { GITHUB_API_URL, type Installation, type InstallationTokens } from "../adapters/platform/git/github_app.ts";
-import type { SourceConfig } from "./config/agent_config.ts";
+import type { SigningKeyConfig, SourceConfig } from "./config/agent_config.ts";
 import { UnavailableError } from "./errors.ts";
-import { accessOfSecret } from "./git_secret.ts";
+import { accessOfSecret, signingKeyOfSecret } from "./git_secret.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Cluster } from "./ports/cluster.ts";
 import type { GitRemote } from "./ports/git.ts";
@@ -46,13 +46,15 @@ export interface OpenedRemote {
  */
 export function openRemote(source: SourceConfig, parts: RemoteParts): OpenedRemote {
   const { clock } = parts;
-  const { signingKeyFile, verify } = source;
+  const { signingKey, verify } = source;
   const remote = openGitRemote({
     url: source.url,
     branch: source.branch,
     clock,
     access: accessTo(source, parts),
-    ...(signingKeyFile === null ? {} : { signingKey: () => textOf(parts, source.name, signingKeyFile) }),
+    ...(signingKey === null ? {} : {
+      signingKey: (signal?: AbortSignal) => signingKeyText(source.name, signingKey, parts, signal),
+    }),
     ...(verify === null ? {} : { signedBy: () => policyOf(source, verify, parts) }),
   });
   const measured = measuredRemote(remote, { name: source.name, clock, telling: parts.telling });
@@ -158,17 +160,34 @@ async function givenAccess(
       return { access: {}, installation, isOwnApi: apiUrl !== GITHUB_API_URL };
     }
     case "secret": {
-      const namespace = auth.namespace ?? parts.namespace;
-      const until = AbortSignal.any([
-        AbortSignal.timeout(SECRET_TIMEOUT_MS),
-        ...(signal === undefined ? [] : [signal]),
-      ]);
-      const secret = await readSecret(parts.cluster, { namespace, name: auth.name }, until);
+      const { data: secret } = await secretOf(auth, parts, signal);
       const knownHosts = auth.knownHostsFile === null ? null : await read(auth.knownHostsFile);
       const found = accessOfSecret(secret, { username: auth.username, knownHosts });
       return { ...found, isOwnApi: found.installation !== null && found.installation.apiUrl !== GITHUB_API_URL };
     }
   }
+}
+
+/** A Secret that the configuration names, and how it is called in messages. */
+async function secretOf(
+  { name, namespace }: { readonly name: string; readonly namespace: string | null },
+  parts: RemoteParts,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly data: Readonly<Record<string, string>>; readonly shown: string }> {
+  const named = { namespace: namespace ?? parts.namespace, name };
+  const until = AbortSignal.any([AbortSignal.timeout(SECRET_TIMEOUT_MS), ...(signal === undefined ? [] : [signal])]);
+  return { data: await readSecret(parts.cluster, named, until), shown: `${named.namespace}/${name}` };
+}
+
+async function signingKeyText(
+  source: string,
+  key: SigningKeyConfig,
+  parts: RemoteParts,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  if (key.type === "file") return await textOf(parts, source, key.path);
+  const { data, shown } = await secretOf(key, parts, signal);
+  return signingKeyOfSecret(data, shown);
 }
 
 async function tlsOf(source: SourceConfig, parts: RemoteParts): Promise<NonNullable<GitAccess["tls"]>> {

@@ -61,13 +61,19 @@ export interface SourceConfig {
   readonly proxy:
     | { readonly url: string; readonly username: string | null; readonly passwordFile: string | null }
     | null;
-  readonly signingKeyFile: string | null;
+  /** null: commits are not signed. */
+  readonly signingKey: SigningKeyConfig | null;
   /** null: whoever can push is believed. At least one of the files is named. */
   readonly verify: { readonly allowedSignersFile: string | null; readonly openpgpKeysFile: string | null } | null;
   readonly webhookSecretFile: string | null;
   readonly authorName: string;
   readonly authorEmail: string;
 }
+
+/** Where the key is that commits are signed with. `namespace` is null for the agent's own. */
+export type SigningKeyConfig =
+  | { readonly type: "file"; readonly path: string }
+  | { readonly type: "secret"; readonly name: string; readonly namespace: string | null };
 
 /** Where credentials are; never what they are. */
 export type AuthConfig =

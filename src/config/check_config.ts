@@ -106,10 +106,15 @@ function reachProblems(source: Json, path: FieldPath): readonly Problem[] {
   return problems;
 }
 
-/** The agent's own commits must pass the check that it makes of others. */
+/** One key signs, and the agent's own commits must pass the check that it makes of others. */
 function signatureProblems(config: JsonObject, source: Json, path: FieldPath): readonly Problem[] {
-  if (at(source, "verify") === undefined) return [];
-  const problems: Problem[] = [];
+  const keys = ["signingKeyFile", "signingKeySecretRef"].filter((name) => at(source, name) !== undefined);
+  const problems: Problem[] = keys.length < 2 ? [] : [{
+    path: [...path, "signingKeySecretRef"],
+    reason: 'Stands beside "signingKeyFile", and one key signs',
+    fix: "Remove one of the two",
+  }];
+  if (at(source, "verify") === undefined) return problems;
   const isNobody = ["allowedSignersFile", "openpgpKeysFile"].every((name) => at(source, "verify", name) === undefined);
   if (isNobody) {
     problems.push({
@@ -118,11 +123,11 @@ function signatureProblems(config: JsonObject, source: Json, path: FieldPath): r
       fix: 'Add "allowedSignersFile" or "openpgpKeysFile"',
     });
   }
-  if (at(source, "signingKeyFile") === undefined && stringAt(config, "mode") !== "observe") {
+  if (keys.length === 0 && stringAt(config, "mode") !== "observe") {
     problems.push({
       path: [...path, "signingKeyFile"],
       reason: 'Is required with "verify", and absent: the agent would not accept its own commits',
-      fix: 'Add "signingKeyFile"',
+      fix: 'Add "signingKeyFile" or "signingKeySecretRef"',
     });
   }
   return problems;

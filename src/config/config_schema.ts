@@ -47,6 +47,11 @@ const githubApp = object({
   privateKey: literal("key", "privateKeyFile"),
 });
 
+const secretName = object({
+  name: required(dnsName, "Name of the Secret."),
+  namespace: field(dnsLabel, "Namespace of the Secret.", { defaultText: "the agent's" }),
+});
+
 const WAYS_IN = ["passwordFile", "tokenFile", "bearerTokenFile", "githubApp", "sshKeyFile", "secretRef"] as const;
 
 const auth = object({
@@ -58,10 +63,7 @@ const auth = object({
   sshKeyFile: field(file, "File that holds an SSH private key, without passphrase."),
   knownHostsFile: field(file, "File of SSH host keys that are trusted; no other server is talked to."),
   secretRef: field(
-    object({
-      name: required(dnsName, "Name of the Secret."),
-      namespace: field(dnsLabel, "Namespace of the Secret.", { defaultText: "the agent's" }),
-    }),
+    secretName,
     "Secret in the cluster, in Flux's or Argo CD's layout; docs/security.md lists the keys.",
   ),
   password: literal("password", "passwordFile"),
@@ -115,6 +117,10 @@ const source = object({
   signingKeyFile: field(
     file,
     "File of the key that commits are signed with: SSH (ed25519), or armoured OpenPGP, which needs `gpg`; no passphrase.",
+  ),
+  signingKeySecretRef: field(
+    secretName,
+    "Secret in the cluster that holds this key instead, as `git.asc`, `ssh-privatekey` or `identity`.",
   ),
   verify: field(verify, "Who must have signed the tip of the branch before the agent acts on it.", {
     defaultText: "whoever can push",

@@ -56,7 +56,7 @@ Deno.test("loadConfig() fills in every default", () => {
       clientCertFile: null,
       clientKeyFile: null,
       proxy: null,
-      signingKeyFile: null,
+      signingKey: null,
       verify: null,
       webhookSecretFile: null,
       authorName: "Serin",
@@ -268,6 +268,12 @@ Deno.test("loadConfig() reads ways to log in, certificates, proxies and keys", (
   );
   assert.deepEqual([more?.caFile, more?.clientCertFile, more?.clientKeyFile], ["/ca", "/c", "/k"]);
   assert.deepEqual(more?.proxy, { url: "http://proxy:3128", username: "u", passwordFile: "/p" });
+  assert.deepEqual(more?.signingKey, { type: "file", path: "/s" });
+  assert.deepEqual(source(`${https}, signingKeySecretRef: {name: s, namespace: n}`)?.signingKey, {
+    type: "secret",
+    name: "s",
+    namespace: "n",
+  });
   assert.deepEqual(more?.verify, { allowedSignersFile: null, openpgpKeysFile: "/o" });
 });
 
@@ -292,6 +298,9 @@ Deno.test("loadConfig() refuses ways to log in that cannot work, and a check tha
     [`${https}, proxy: {url: "http://p:1", passwordFile: /p}`, "sources[0].proxy.username"],
     [`${https}, verify: {}`, "sources[0].signingKeyFile", "sources[0].verify"],
     [`${https}, verify: {allowedSignersFile: /a}`, "sources[0].signingKeyFile"],
+    [`${https}, signingKeyFile: /s, signingKeySecretRef: {name: s}`, "sources[0].signingKeySecretRef"],
+    [`${https}, signingKeySecretRef: {}`, "sources[0].signingKeySecretRef.name"],
+    [`${https}, signingKeySecretRef: {name: s}, verify: {allowedSignersFile: /a}`],
   ];
   for (const [more, ...wanted] of rows) assert.deepEqual(fields(more), wanted, more);
   const observing = `cluster: demo\nmode: observe\nsources: [{name: a, ${https}, verify: {allowedSignersFile: /a}}]\n`;

@@ -64,7 +64,7 @@ function readSource(source: Json): SourceConfig {
     clientCertFile: stringAt(source, "clientCertFile") ?? null,
     clientKeyFile: stringAt(source, "clientKeyFile") ?? null,
     proxy: readProxy(source),
-    signingKeyFile: stringAt(source, "signingKeyFile") ?? null,
+    signingKey: readSigningKey(source),
     verify: readVerify(source),
     webhookSecretFile: stringAt(source, "webhookSecretFile") ?? null,
     authorName: text("authorName"),
@@ -80,6 +80,14 @@ function readProxy(source: Json): SourceConfig["proxy"] {
     username: stringAt(source, "proxy", "username") ?? null,
     passwordFile: stringAt(source, "proxy", "passwordFile") ?? null,
   };
+}
+
+function readSigningKey(source: Json): SourceConfig["signingKey"] {
+  const path = stringAt(source, "signingKeyFile");
+  if (path !== undefined) return { type: "file", path };
+  const name = stringAt(source, "signingKeySecretRef", "name");
+  if (name === undefined) return null;
+  return { type: "secret", name, namespace: stringAt(source, "signingKeySecretRef", "namespace") ?? null };
 }
 
 function readVerify(source: Json): SourceConfig["verify"] {

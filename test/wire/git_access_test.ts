@@ -10,6 +10,8 @@ import { createAuthority } from "../support/certificates.ts";
 import { openClientCertFront } from "../support/client_cert_front.ts";
 import { ConnectProxy } from "../support/connect_proxy.ts";
 import { withGit } from "../support/git_fixture.ts";
+import { missingTools, sshSigning, verifyCommit } from "../support/signing_tools.ts";
+import { makeSshKey } from "../support/ssh_keys.ts";
 
 const author = { name: "Serin", email: "serin@example.com" };
 const edits = [{ path: "new.yaml", content: new TextEncoder().encode("a: 1\n") }];
@@ -196,3 +198,56 @@ Deno.test("a source gets in by files, and by a Secret of Flux's or Argo CD's lay
     }
   });
 });
+
+const lacking = await missingTools("ssh-keygen");
+if (lacking.length > 0) {
+  const line = 'signing keys from Secrets: 1 test left out: "ssh-keygen" is not on the PATH\n';
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
+} else {
+  Deno.test("commits are signed with a key from a Secret, and with another as soon as it is replaced", async () => {
+    await withGit({}, async ({ server, scratch, repository }) => {
+      await Deno.mkdir(scratch);
+      const [first, second] = [await makeSshKey("first"), await makeSshKey("second")];
+      const allow = async (key: typeof first) => {
+        const allowedSignersFile = `${scratch}/allowed_signers`;
+        await Deno.writeTextFile(allowedSignersFile, `${author.email} ${key.publicText}\n`);
+        return sshSigning({ allowedSignersFile });
+      };
+      const secrets: Record<string, Readonly<Record<string, string>>> = { empty: { other: "x" } };
+      const url = `url: '${server.url("fleet.git")}'`;
+      const opened = openSource(`${url}, signingKeySecretRef: {name: signing}`, secrets);
+      try {
+        const push = async (n: number) => {
+          const content = new TextEncoder().encode(`n: ${n}\n`);
+          const base = await opened.measured.fetch();
+          const result = await opened.measured.push(base, [{ ...DRAFT, edits: [{ path: "new.yaml", content }] }]);
+          assert.ok(result.type === "pushed");
+          return result.commits[0] ?? "";
+        };
+        await assert.rejects(push(0), {
+          name: "UnavailableError",
+          message: /Secret "serin\/signing": it does not exist/,
+        });
+        secrets["signing"] = { identity: first.privateText };
+        await verifyCommit(repository, await allow(first), await push(1));
+        // Flux's name comes first.
+        secrets["signing"] = { identity: first.privateText, "git.asc": second.privateText };
+        const rotated = await push(2);
+        await verifyCommit(repository, await allow(second), rotated);
+        await assert.rejects(verifyCommit(repository, await allow(first), rotated));
+      } finally {
+        await opened.close();
+      }
+      const without = openSource(`${url}, signingKeySecretRef: {name: empty}`, secrets);
+      try {
+        const base = await without.measured.fetch();
+        await assert.rejects(without.measured.push(base, [DRAFT]), {
+          name: "UnavailableError",
+          message: /Secret "serin\/empty" holds no signing key/,
+        });
+      } finally {
+        await without.close();
+      }
+    });
+  });
+}
