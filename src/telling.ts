@@ -10,7 +10,7 @@ import { readSecret } from "./shell/answers.ts";
 import type { Tables } from "./shell/tables.ts";
 import type { Telling } from "./shell/telling.ts";
 import { type Announcer, createAnnouncer } from "./telemetry/announce.ts";
-import { targetNameOf } from "./telemetry/canary_metrics.ts";
+import { targetNameOf } from "./telemetry/canary_reading.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 

@@ -1,6 +1,6 @@
 /** Sources that follow one branch of one remote: they share a connection and a writer, so they must reach it alike. */
 import { isJsonObject, type Json, type JsonObject, listAt, stringAt } from "../core/kube_object.ts";
-import type { Problem } from "../schema/validate.ts";
+import type { Problem } from "../schema/problem.ts";
 
 interface Followed {
   readonly url: string;

@@ -1,7 +1,7 @@
 /** What a schema cannot say of the configuration: values that only make sense together. */
 import { at, type Json, type JsonObject, listAt, stringAt } from "../core/kube_object.ts";
 import type { FieldPath } from "../schema/path.ts";
-import type { Problem } from "../schema/validate.ts";
+import type { Problem } from "../schema/problem.ts";
 import { disagreements } from "./by_branch.ts";
 
 /** @param config may have schema errors; what is absent or of a wrong type is passed over */

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from "../core/kube_object.ts";
 import { listed } from "./nearest.ts";
 import { type FieldPath, shown } from "./path.ts";
 import type { Rule } from "./schema.ts";
-import type { Problem } from "./validate.ts";
+import type { Problem } from "./problem.ts";
 
 /** What of an object's rules does not hold. */
 export function ruleProblems(rules: readonly Rule[], value: JsonObject, path: FieldPath): readonly Problem[] {

@@ -6,6 +6,7 @@ import { isJsonObject, type Json, type JsonObject } from "../core/kube_object.ts
 import { formatDuration, parseDuration } from "./duration.ts";
 import { listed, nearest } from "./nearest.ts";
 import { type FieldPath, shown } from "./path.ts";
+import type { Problem } from "./problem.ts";
 import { ruleProblems } from "./rules.ts";
 import type {
   DurationSchema,
@@ -16,15 +17,6 @@ import type {
   StringSchema,
   UrlSchema,
 } from "./schema.ts";
-
-/** One thing wrong with a value. */
-export interface Problem {
-  readonly path: FieldPath;
-  /** Why, with the current value; capital first, no full stop. */
-  readonly reason: string;
-  /** What to do, one sentence. */
-  readonly fix: string;
-}
 
 /** The value with defaults filled in; meaningful only when there are no problems. */
 export interface Validated {

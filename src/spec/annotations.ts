@@ -7,7 +7,8 @@ import { isJsonObject, type Json, type JsonObject, listAt, objectAt, stringAt } 
 import { nearest } from "../schema/nearest.ts";
 import { type FieldPath, formatPath } from "../schema/path.ts";
 import type { ObjectSchema, Schema } from "../schema/schema.ts";
-import { type Problem, validate } from "../schema/validate.ts";
+import type { Problem } from "../schema/problem.ts";
+import { validate } from "../schema/validate.ts";
 
 /** Beginning of the keys of our annotations. */
 export const ANNOTATION_PREFIX = "serin.dev/";

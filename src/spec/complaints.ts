@@ -3,7 +3,7 @@ import type { CanaryId, SourceRef } from "../core/canary.ts";
 import type { Complaint, ManifestPlace } from "../core/catalogue.ts";
 import type { JsonObject } from "../core/kube_object.ts";
 import { type FieldPath, formatPath } from "../schema/path.ts";
-import type { Problem } from "../schema/validate.ts";
+import type { Problem } from "../schema/problem.ts";
 
 /** One Kubernetes object as a file has it. */
 export interface SpecDocument {

@@ -3,29 +3,10 @@
  * neither stale nor left over; and the counters and values that stand beside them.
  */
 import { Counter, Gauge, type Registry } from "./prom_client.ts";
-import { type CanaryId, canaryKey, type Strategy } from "../core/canary.ts";
-import type { Phase } from "../core/state.ts";
+import { type CanaryId, canaryKey } from "../core/canary.ts";
+import type { CanaryReading, RolloutEnd } from "./canary_reading.ts";
 import { type FlaggerMetrics, registerFlaggerMetrics } from "./flagger_metrics.ts";
 import { OwnedSeries } from "./series.ts";
-
-/** What is read of a canary at each scrape; `CanarySummary` has all of it. */
-export interface CanaryReading extends CanaryId {
-  readonly phase: Phase;
-  readonly flaggerPhase: string;
-  /** "Deployment/shop". */
-  readonly target: string;
-  readonly weight: number;
-  readonly failedChecks: number;
-}
-
-/** How a rollout ended, counted once. */
-export interface RolloutEnd {
-  readonly id: CanaryId;
-  readonly outcome: "initialised" | "succeeded" | "failed" | "held" | "cancelled";
-  readonly strategy: Strategy["type"];
-  readonly isSkipped: boolean;
-  readonly targetName: string;
-}
 
 export interface CanaryMetrics {
   /** Where the canaries are read from at each scrape. */
@@ -33,11 +14,6 @@ export interface CanaryMetrics {
   rolloutEnded(end: RolloutEnd): void;
   /** The last value of a metric of the analysis; null (no value) leaves the earlier one. */
   check(canary: { readonly id: CanaryId; readonly targetName: string }, metric: string, value: number | null): void;
-}
-
-/** The name in "Deployment/shop" or "apps/v1/Deployment/prod/shop". */
-export function targetNameOf(target: string): string {
-  return target.slice(target.lastIndexOf("/") + 1);
 }
 
 /** Registers the series of canaries, and Flagger's when they are asked for. */

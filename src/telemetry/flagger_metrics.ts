@@ -4,7 +4,7 @@
  */
 import { Counter, Gauge, Histogram, type Registry } from "./prom_client.ts";
 import { type CanaryId, canaryKey, type Strategy } from "../core/canary.ts";
-import { type CanaryReading, type RolloutEnd, targetNameOf } from "./canary_metrics.ts";
+import { type CanaryReading, type RolloutEnd, targetNameOf } from "./canary_reading.ts";
 import { OwnedSeries } from "./series.ts";
 
 export interface FlaggerMetrics {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ManualClock } from "../../test/support/manual_clock.ts";
-import type { CanaryReading } from "./canary_metrics.ts";
+import type { CanaryReading } from "./canary_reading.ts";
 import { createMetrics, type MetricsOptions } from "./metrics.ts";
 import { watchLoopLag } from "./process.ts";
 

@@ -1,7 +1,12 @@
 /** Reads one HTTPMatchRequest of a VirtualService. */
-import type { MeshClient } from "./virtual_service.ts";
 import type { PathMatch, RequestMatch, TextTest } from "./route_model.ts";
 import { entriesOf, type Item, objectOf, optionalText, patternOf, RouteProblem, textOf } from "./strict_fields.ts";
+
+/** The client whose sidecar the mesh's inner door is: `sourceLabels` and `sourceNamespace` are held against it. */
+export interface MeshClient {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 const MATCH_FIELDS = [
   "name",

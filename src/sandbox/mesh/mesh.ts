@@ -13,7 +13,7 @@ import type { Chosen, RequestFacts } from "./matching.ts";
 import { compileProgramme, type Programme, type RouteReport } from "./programme.ts";
 import { type Backend, DEFAULT_RETRIES, type Door, type ServiceRef } from "./route_model.ts";
 import { createTelemetry } from "./telemetry.ts";
-import type { MeshClient } from "./virtual_service.ts";
+import type { MeshClient } from "./istio_match.ts";
 
 export interface MeshOptions {
   readonly objects: ObjectSource;

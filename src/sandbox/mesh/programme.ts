@@ -13,7 +13,8 @@ import { readHttpRouteRules } from "./http_route.ts";
 import { chooseInOrder, chooseMostSpecific, type Chosen, type RequestFacts } from "./matching.ts";
 import type { Dialect, Door, Route, Rule } from "./route_model.ts";
 import { RouteProblem } from "./strict_fields.ts";
-import { type MeshClient, readVirtualServiceRules } from "./virtual_service.ts";
+import type { MeshClient } from "./istio_match.ts";
+import { readVirtualServiceRules } from "./virtual_service.ts";
 
 /** What came of one route object. */
 export interface RouteReport {

@@ -6,7 +6,7 @@
  */
 import type { KubeObject } from "../../core/kube_object.ts";
 import { serviceOfHost } from "./hosts.ts";
-import { readIstioMatch } from "./istio_match.ts";
+import { type MeshClient, readIstioMatch } from "./istio_match.ts";
 import {
   ANY_REQUEST,
   type Backend,
@@ -31,12 +31,6 @@ import {
   textOf,
   wordOf,
 } from "./strict_fields.ts";
-
-/** The client whose sidecar the mesh's inner door is: `sourceLabels` and `sourceNamespace` are held against it. */
-export interface MeshClient {
-  readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
 
 /**
  * Rules in their order. Rules for other clients are left out.
