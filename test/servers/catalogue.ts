@@ -11,7 +11,10 @@ export interface GoServer {
   /** Import path of each program, by the name of its file. */
   readonly programs: Readonly<Record<string, string>>;
   readonly ldflags?: string;
-  /** Also copied: paths in the folder of a module, by name of the copy. */
+  readonly tags?: readonly string[];
+  /** It has parts in C: a compiler is needed. */
+  readonly cgo?: true;
+  /** Also copied: paths of files or folders in the folder of a module, by name of the copy. */
   readonly files?: readonly { readonly module: string; readonly paths: Readonly<Record<string, string>> }[];
 }
 
@@ -137,6 +140,20 @@ export const SERVERS: readonly Server[] = [
       },
     }],
     seconds: 270,
+  },
+  {
+    name: "gitea",
+    type: "go",
+    folder: "gitea",
+    programs: { gitea: "code.gitea.io/gitea" },
+    tags: ["sqlite", "sqlite_unlock_notify"],
+    cgo: true,
+    // It looks for these in one folder, and does not start without them.
+    files: [{
+      module: "code.gitea.io/gitea",
+      paths: { templates: "templates", options: "options", public: "public" },
+    }],
+    seconds: 240,
   },
   {
     name: "redis",

@@ -52,6 +52,14 @@ export async function onPath(program: string): Promise<string | undefined> {
   return undefined;
 }
 
+/** Whether there is a file or a folder. */
+export async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, (error) => {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  });
+}
+
 export async function isFile(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFile;

