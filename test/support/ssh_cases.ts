@@ -7,6 +7,7 @@ import { machineClock } from "../../adapters/platform/clock.ts";
 import { type GitRemoteOptions, type OpenGitRemote, openGitRemote } from "../../adapters/platform/git.ts";
 import { RejectedError, UnavailableError } from "../../src/errors.ts";
 import type { CommitDraft } from "../../src/ports/git.ts";
+import { isSound } from "./fsck.ts";
 import { MANIFESTS, textOf } from "./git_fixture.ts";
 import { BareRepository, runGit } from "./git_repository.ts";
 import { makeSshKey } from "./ssh_keys.ts";
@@ -85,7 +86,7 @@ async function clonesAndPushes(stand: SshStand): Promise<void> {
   const result = await remote.push(after, [draft(1), draft(2)]);
   assert.ok(result.type === "pushed" && result.commits.length === 2, result.type);
   assert.equal(await repository.git("rev-parse", "main"), result.commits[1]);
-  assert.equal(await repository.git("fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
+  await isSound(repository.folder);
   await repository.commit({ "theirs.yaml": "a: 1\n" });
   assert.equal((await remote.push(await remote.at(theirs) ?? before, [draft(3)])).type, "lost");
   assert.deepEqual((await remote.log(2)).map((commit) => commit.message.trim()), ["Note 2", "Note 1"]);

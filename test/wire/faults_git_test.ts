@@ -7,7 +7,6 @@ import { REPOSITORY } from "../../src/demo/stage.ts";
 import type { GitFaults } from "../../src/sandbox/git/git_server.ts";
 import { manifestOf } from "../support/app_files.ts";
 import {
-  bareGit,
   bump,
   decisionsOf,
   type FaultStage,
@@ -24,6 +23,7 @@ import {
   weightOf,
   withFaults,
 } from "../support/fault_stage.ts";
+import { isSound } from "../support/fsck.ts";
 import { until } from "../support/until.ts";
 
 /** While nothing can be fetched: the same release for users, the source says what is wrong. */
@@ -73,7 +73,7 @@ Deno.test("a Git server that fails while a promotion is pushed", async (t) => {
     }
     await load.stop();
     deepStrictEqual(load.log.filter(({ status }) => status !== 200), []);
-    strictEqual((await bareGit(stage.sandbox, "fsck", "--strict", "--no-dangling")).trim(), "");
+    await isSound(stage.sandbox.git.path(REPOSITORY));
   });
 });
 
@@ -197,7 +197,7 @@ Deno.test("several promotions at once, while others push: each lands once, and n
       deepStrictEqual((await decisionsOf(sandbox, name)).slice(1), [`Promote demo/${name} to ${name}:2.0.0`]);
       await rests(sandbox, name, "2.0.0");
     }
-    strictEqual((await bareGit(sandbox, "fsck", "--strict", "--no-dangling")).trim(), "");
+    await isSound(sandbox.git.path(REPOSITORY));
   });
 });
 

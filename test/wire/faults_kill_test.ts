@@ -7,17 +7,8 @@ import { machineClock } from "../../adapters/platform/clock.ts";
 import { REPOSITORY } from "../../src/demo/stage.ts";
 import type { State } from "../../src/core/state.ts";
 import { manifestOf } from "../support/app_files.ts";
-import {
-  bareGit,
-  bump,
-  closeGate,
-  decisionsOf,
-  gated,
-  openGate,
-  replicasOf,
-  rests,
-  weightOf,
-} from "../support/fault_stage.ts";
+import { bump, closeGate, decisionsOf, gated, openGate, replicasOf, rests, weightOf } from "../support/fault_stage.ts";
+import { isSound } from "../support/fsck.ts";
 import { type KillableAgent, type KillableStage, withKillable } from "../support/killable_agent.ts";
 import { followRoute } from "../support/route_history.ts";
 import { until } from "../support/until.ts";
@@ -94,7 +85,7 @@ Deno.test("an agent killed while canaries stand in six phases", async (t) => {
         await load.stop();
         deepStrictEqual(load.log.filter(({ status }) => status !== 200), []);
       }
-      strictEqual((await bareGit(sandbox, "fsck", "--strict", "--no-dangling")).trim(), "");
+      await isSound(sandbox.git.path(REPOSITORY));
     },
   );
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { RejectedError } from "../../src/errors.ts";
 import type { CommitDraft } from "../../src/ports/git.ts";
 import type { SignaturePolicy } from "../../adapters/platform/git.ts";
+import { isSound } from "../support/fsck.ts";
 import { type GitFixture, textOf, withGit } from "../support/git_fixture.ts";
 import { runGit } from "../support/git_repository.ts";
 import {
@@ -63,7 +64,7 @@ testWith("ssh-keygen", "commits that we sign with an SSH key are good to git ver
   const result = await remote.push(await remote.fetch(), [draft(1), draft(2)]);
   assert.ok(result.type === "pushed" && result.commits.length === 2);
   for (const oid of result.commits) await verifyCommit(repository, sshSigning({ allowedSignersFile }), oid);
-  assert.equal(await repository.git("fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
+  await isSound(repository.folder);
   assert.equal(await repository.git("log", "-1", "--format=%s", "main"), "Note 2");
   const strangers = `${scratch}/strangers`;
   await Deno.writeTextFile(strangers, `eve@example.com ${(await makeSshKey()).publicText}\n`);
@@ -186,7 +187,7 @@ testWith("gpg", "commits that we sign with an OpenPGP key are good to git verify
     const result = await plain.push(await plain.fetch(), [draft(1), draft(2)]);
     assert.ok(result.type === "pushed");
     for (const oid of result.commits) await verifyCommit(repository, gpgSigning(home), oid);
-    assert.equal(await repository.git("fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
+    await isSound(repository.folder);
     assert.equal((await remote.fetch()).commit, result.commits[1]);
   } finally {
     await home.close();

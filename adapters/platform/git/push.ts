@@ -124,7 +124,14 @@ function unknownOutcome(context: PushContext, cause: unknown): UnavailableError 
 function reasonOf(report: PushReport, ref: string): string {
   const said = report.refs.get(ref) ?? "the server did not report on the branch";
   const unpack = report.unpack === "ok" ? "" : `the server could not read the objects: ${report.unpack}; `;
-  return `${unpack}${said}${report.messages === "" ? "" : `: ${report.messages}`}`;
+  const words = wordsOfHooks(report.messages);
+  return `${unpack}${said}${words === "" ? "" : `: ${words}`}`;
+}
+
+/** What a hook printed as one line: forges put frames, empty lines and "error:" around it. */
+function wordsOfHooks(messages: string): string {
+  const lines = messages.split(/[\r\n]+/).map((line) => line.replace(/^\s*(remote|error|fatal):/i, "").trim());
+  return lines.filter((line) => /\w/.test(line)).join("; ");
 }
 
 function textOf(cause: unknown): string {
