@@ -1,6 +1,6 @@
 /** What one commit of a source declares: canaries with all they refer to, and what is wrong, file by file. */
 import type { Canary, CanaryId } from "./canary.ts";
-import type { KubeObject } from "./kube_object.ts";
+import { type KubeObject, type ObjectRef, refKey } from "./kube_object.ts";
 import type { Release } from "./release.ts";
 
 /** One complaint about a file: where, what, why, and what to do. */
@@ -60,4 +60,13 @@ export interface Catalogue {
   readonly complaints: readonly Complaint[];
   /** Every parsed manifest by "apiVersion/kind/namespace/name". */
   readonly manifests: ReadonlyMap<string, Manifest>;
+}
+
+/**
+ * Whether a commit certainly declares an object no more: a file that does not parse may hold it. A manifest may leave
+ * its namespace to whoever applies it.
+ */
+export function isUndeclared({ manifests, unknownFiles }: Catalogue, ref: ObjectRef): boolean {
+  const { apiVersion, kind, name } = ref;
+  return unknownFiles.length === 0 && !manifests.has(refKey(ref)) && !manifests.has(refKey({ apiVersion, kind, name }));
 }

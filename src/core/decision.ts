@@ -91,6 +91,7 @@ export interface Evidence {
  * - `withdrawal`: a committed promotion is undone: the previous lock is written again and the manifests go back to it.
  * - `rollback`: asked by a person on an idle canary; as withdrawal, without an analysis.
  * - `restore-lock`: the lock in Git was lost; the remembered one is written again.
+ * - `removal`: the Canary and its target are gone, and all that was derived: lock and status file go too.
  * - `adoption`: a person says that this cluster takes over a lock of another one: the same lock, under its own identity.
  * - `record`: only the status file (a person reverted a promotion; a quarantine was lifted).
  */
@@ -101,6 +102,7 @@ export type DecisionKind =
   | "withdrawal"
   | "rollback"
   | "restore-lock"
+  | "removal"
   | "adoption"
   | "record";
 
@@ -112,7 +114,7 @@ export interface Decision {
   readonly at: number;
   /** The release that was judged. */
   readonly release: Release;
-  /** The lock that the tip must hold afterwards. */
+  /** The lock that the tip must hold afterwards; of a removal, the one that it must no longer hold. */
   readonly lock: Lock;
   /** What the user's manifests must declare afterwards; null: they are not touched. */
   readonly manifests: Release | null;

@@ -51,6 +51,8 @@ function subjectOf(decision: Decision, context: MessageContext): string {
       return `Roll back ${canary} to ${to}`;
     case "restore-lock":
       return `Restore the lock of ${canary} at ${to}`;
+    case "removal":
+      return `Remove the lock of ${canary}`;
     case "adoption":
       return `Take over ${canary} at ${to}`;
     case "record":

@@ -13,6 +13,7 @@ import { commitMessage, releaseName } from "./message.ts";
 import { nextStatus } from "./next_status.ts";
 import { type Carrier, type Rendered, restorePlaces } from "./places/restore_places.ts";
 import type { Original } from "./restore_edit.ts";
+import { planRemoval } from "./plan_removal.ts";
 import { restoreRelease } from "./restore.ts";
 import type { FileText } from "./splice.ts";
 import { renderStatusFile, statusPath } from "./status_file.ts";
@@ -32,6 +33,8 @@ export interface PlanTip {
   readonly lock: FileView<LockFile>;
   readonly status: FileView<StatusFile>;
   readonly foreignLocks: readonly ForeignLock[];
+  /** The tip certainly declares the target of the decision's lock no more. */
+  readonly targetUndeclared: boolean;
   /** The commit that holds this decision already, told by its trailer; null: none of those looked at. */
   readonly landed: Oid | null;
   readonly file: (path: string) => FileText | null;
@@ -50,7 +53,8 @@ export type Plan =
     readonly type: "commit";
     readonly edits: readonly FileEdit[];
     readonly message: string;
-    readonly status: StatusFile;
+    /** null: it goes, along with the lock. */
+    readonly status: StatusFile | null;
     /** Why the user's manifests were left alone, or null. */
     readonly note: string | null;
   }
@@ -67,6 +71,7 @@ export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterI
     return { type: "done", commit: tip.landed ?? tip.commit };
   }
   if (tip.landed !== null) return { type: "done", commit: tip.landed };
+  if (decision.kind === "removal") return planRemoval(decision, tip, cluster);
   const obstacle = whyNotNow(decision, tip, cluster);
   if (obstacle !== null) return { type: "impossible", reason: obstacle };
   const wanted = lockDigest(committedLock(decision.lock));

@@ -59,6 +59,7 @@ function aTip(
     lock: read({ lock: aLock(), declaredIn: { canary: "apps/canary.yaml", target: FILE }, configsOmitted: false }),
     status: read(statusAfter(aLock().release)),
     foreignLocks: [],
+    targetUndeclared: false,
     landed: null,
     file: (path) => path === FILE ? { path, content: manifest(tag), link: false } : null,
     original: () => null,
@@ -83,7 +84,7 @@ interface Written {
 
 function written(decision: Decision, tip: PlanTip): Written {
   const plan = planDecision(decision, tip, CLUSTER);
-  if (plan.type !== "commit") throw new Error(JSON.stringify(plan));
+  if (plan.type !== "commit" || plan.status === null) throw new Error(JSON.stringify(plan));
   const files = plan.edits.map(({ path, content }) => [path, new TextDecoder().decode(content ?? undefined)]);
   const { status, note, message } = plan;
   return { files: Object.fromEntries(files), status, note, subject: message.split("\n")[0] ?? "" };

@@ -26,6 +26,7 @@ const KINDS: readonly DecisionKind[] = [
   "withdrawal",
   "rollback",
   "restore-lock",
+  "removal",
   "adoption",
   "record",
 ];

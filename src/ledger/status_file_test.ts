@@ -23,7 +23,16 @@ const statuses: fc.Arbitrary<StatusFile> = fc.record({
   cluster: fc.constant(CLUSTER),
   last: fc.record({
     id: text,
-    kind: fc.constantFrom("initialise", "promotion", "revert", "withdrawal", "rollback", "restore-lock", "record"),
+    kind: fc.constantFrom(
+      "initialise",
+      "promotion",
+      "revert",
+      "withdrawal",
+      "rollback",
+      "restore-lock",
+      "removal",
+      "record",
+    ),
     revision: text,
     images,
     commit: text,

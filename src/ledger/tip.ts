@@ -3,9 +3,15 @@
  * through the snapshot, and fetches an older commit only where a plan asks for it. Writes nothing.
  */
 import { canaryKey } from "../core/canary.ts";
-import type { Catalogue, CatalogueEntry, Manifest, ManifestPlace } from "../core/catalogue.ts";
+import {
+  type Catalogue,
+  type CatalogueEntry,
+  isUndeclared,
+  type Manifest,
+  type ManifestPlace,
+} from "../core/catalogue.ts";
 import type { ClusterIdentity, Decision } from "../core/decision.ts";
-import { type KubeObject, refKey } from "../core/kube_object.ts";
+import { type KubeObject, type ObjectRef, refKey, refOf } from "../core/kube_object.ts";
 import { type Release, releaseOf } from "../core/release.ts";
 import type { CommitInfo, FileEdit, GitRemote, Oid, Snapshot } from "../ports/git.ts";
 import type { FileView } from "../ports/source.ts";
@@ -97,6 +103,7 @@ export class Tip {
       lock: await this.#view(lockPath(cluster.name, decision.canary), parseLockFile),
       status: await this.#view(statusPath(cluster.name, decision.canary), parseStatusFile),
       foreignLocks: await this.#foreignLocks(decision),
+      targetUndeclared: isUndeclared(catalogue, targetOf(decision)),
       landed: this.#landed(decision),
       file: (path) => files.get(path) ?? null,
       original: () => undefined,
@@ -238,4 +245,9 @@ export class Tip {
 
 function sameName(a: KubeObject, b: KubeObject): boolean {
   return a.kind === b.kind && a.metadata.name === b.metadata.name && a.metadata.namespace === b.metadata.namespace;
+}
+
+function targetOf({ canary, lock }: Decision): ObjectRef {
+  const { apiVersion, kind, namespace, name } = refOf(lock.release.target);
+  return { apiVersion, kind, namespace: namespace ?? canary.namespace, name };
 }

@@ -516,3 +516,55 @@ Deno.test("a mistake of ours in one plan stops that decision, and no other one",
   stop.abort();
   await running;
 });
+
+/** The decision that takes a lock out of Git, of what `initialise` wrote. */
+function remove(release: Release, id = "run-9/removal"): Decision {
+  const lock = aLock({ release, decision: "run-0-shop/initialise" });
+  return aDecision({ id, kind: "removal", release, lock, reason: "Gone" });
+}
+
+const SHOP_FILES = Object.keys(shopFiles("1.0.0"));
+/** Without which the tip would declare nothing at all. */
+const OTHER = { "apps/other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: prod}\n" };
+
+/** With the first lock written, and all of the shop gone from Git after it. */
+async function withoutShop(world: World): Promise<Release> {
+  const good = await world.release();
+  world.ledger.submit(initialise(good));
+  assert.equal((await world.settled("run-0-shop/initialise")).type, "committed");
+  const gone = Object.fromEntries(SHOP_FILES.map((path) => [path, null]));
+  world.git.commit({ files: { ...gone, ...OTHER }, message: "Remove the shop\n" });
+  return good;
+}
+
+Deno.test("the writer removes lock and status once Canary and target left Git, also after a restart only once", async () => {
+  await inWorld(async (world) => {
+    const good = await withoutShop(world);
+    world.ledger.submit(remove(good));
+    assert.deepEqual(await world.settled("run-9/removal"), { type: "committed", commit: world.git.head });
+    for (const file of ["primary", "status"]) {
+      assert.equal(world.git.text(`.serin/eu/prod/shop/${file}.yaml`), undefined);
+    }
+    const { head } = world.git;
+    await world.restart();
+    world.ledger.submit(remove(good));
+    assert.deepEqual(await world.settled("run-9/removal"), { type: "committed", commit: head });
+    assert.equal(world.git.head, head);
+  });
+});
+
+Deno.test("the writer keeps the lock where a race brings the Canary or its target back", async () => {
+  for (const path of SHOP_FILES) {
+    await inWorld(async (world) => {
+      const good = await withoutShop(world);
+      const content = shopFiles("1.0.0")[path] ?? "";
+      const act = () => void world.git.commit({ files: { [path]: content }, message: "Bring it back\n" });
+      world.git.fault({ on: "push", type: "before", act });
+      world.ledger.submit(remove(good));
+      await world.until("it sleeps before the next attempt", () => world.clock.sleeping > 0);
+      await world.clock.advance(5_000);
+      assert.equal((await world.settled("run-9/removal")).type, "impossible");
+      assert.equal(world.lockedTag(), "1.0.0");
+    });
+  }
+});

@@ -2,7 +2,7 @@
  * Builds what a turn sees of one canary: what Git says, what the caches say, what outside systems answered, and what
  * became of the decision on its way.
  */
-import type { Complaint } from "../core/catalogue.ts";
+import { type Complaint, isUndeclared } from "../core/catalogue.ts";
 import type { Canary, CanaryId } from "../core/canary.ts";
 import type { ClusterIdentity } from "../core/decision.ts";
 import type { ObjectRef } from "../core/kube_object.ts";
@@ -208,18 +208,15 @@ export class Observer {
   }
 
   /**
-   * Whether its source certainly declares an object no more. A file that does not parse may hold it, and a tip that
-   * declares nothing at all is more likely a mistake, unless the Canary counts as removed by now.
+   * Whether its source certainly declares an object no more. A tip that declares nothing at all is more likely a
+   * mistake, unless the Canary counts as removed by now.
    */
   #undeclared(key: string, ref: ObjectRef, presence: GitFacts["presence"]): boolean {
     const view = this.branchOf(key)?.source.view;
     const catalogue = view?.catalogue;
     if (view?.state !== "fresh" || catalogue === null || catalogue === undefined) return false;
-    if (catalogue.unknownFiles.length > 0) return false;
     if (catalogue.manifests.size === 0 && presence !== "removed") return false;
-    // A manifest may leave its namespace to whoever applies it.
-    return !this.#declares(key, ref) &&
-      !this.#declares(key, { apiVersion: ref.apiVersion, kind: ref.kind, name: ref.name });
+    return isUndeclared(catalogue, ref);
   }
 
   /** Before the first start only, and asked of the server at most twice a minute. */

@@ -120,7 +120,7 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => Stage>> 
     ),
   declared: (stage, [version = ""]) =>
     changed(stage, (world) =>
-      declare(world, {
+      declare(meddle(world, { targetUndeclared: false }), {
         presence: "declared",
         canary: stage.canary,
         candidate: versionOf(version),
@@ -300,13 +300,19 @@ function withPrimary(world: ToyWorld, how: string, version: string): ToyWorld {
 
 function withTarget(world: ToyWorld, how: string, version: string): ToyWorld {
   const { target } = world.cluster;
-  switch (oneOf(how, ["edited", "deleted", "down", "unfenced"] as const)) {
+  switch (oneOf(how, ["edited", "deleted", "down", "unfenced", "removed"] as const)) {
     case "edited": {
       const release = versionOf(version);
       return { ...meddle(world, { target: aWorkload(release, target.replicas) }), live: release };
     }
     case "deleted":
       return { ...meddle(world, { target: NO_WORKLOAD, targetRevision: null }), live: null };
+    case "removed":
+      // From Git, and the engine has applied that.
+      return {
+        ...meddle(world, { target: NO_WORKLOAD, targetRevision: null, targetUndeclared: true }),
+        live: null,
+      };
     case "unfenced":
       return meddle(world, { fence: "none", fenceRun: null });
     case "down":

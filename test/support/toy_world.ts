@@ -308,6 +308,7 @@ function withdraw(world: ToyWorld, id: string): ToyWorld {
 function commit(world: ToyWorld, decision: Decision): ToyWorld {
   const { git, mood } = world;
   const oid = digestOf([git.commit, decision.id], 40);
+  if (decision.kind === "removal") return removal(world, decision, oid);
   const judged = decision.quarantine?.release.revision ?? decision.release.revision;
   const reverts = decision.manifests !== null && git.candidate?.revision === judged && !mood.manifestsShared;
   const before = git.status.type === "read" ? git.status.value : null;
@@ -318,6 +319,16 @@ function commit(world: ToyWorld, decision: Decision): ToyWorld {
     status: { type: "read", value: nextStatus(before, decision, written) },
     ...(reverts && decision.manifests !== null ? { candidate: { ...decision.manifests, commit: oid } } : {}),
   };
+  return { ...world, git: { ...git, ...next }, write: { decision, outcome: { type: "committed", commit: oid } } };
+}
+
+/** Both files go, where the tip still declares nothing of it. */
+function removal(world: ToyWorld, decision: Decision, oid: string): ToyWorld {
+  const { git } = world;
+  if (git.presence === "declared") {
+    return { ...world, write: { decision, outcome: { type: "impossible", reason: "it is declared again." } } };
+  }
+  const next = { commit: oid, lock: { type: "absent" }, status: { type: "absent" } } as const;
   return { ...world, git: { ...git, ...next }, write: { decision, outcome: { type: "committed", commit: oid } } };
 }
 

@@ -1,10 +1,11 @@
 /**
  * The Canary was removed from Git. The target serves again, by Service and route, before anything that was derived goes;
  * a Canary without `revertOnDeletion` leaves the primary in place and says so. Where the target left Git too, all goes
- * once it is deleted. Removal never causes an outage.
+ * once it is deleted, and the lock last. Removal never causes an outage.
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
+import { forgetLock, stepForgetting } from "./forgetting.ts";
 import {
   acceptedFirst,
   leadOver,
@@ -35,6 +36,8 @@ const LEFT =
 export function stepHandingBack(turn: Turn): Step {
   const { seen, canary } = turn;
   const { cluster, git } = seen;
+  const { decision } = turn.state;
+  if (decision?.kind === "removal") return stepForgetting(turn, decision);
   if (git.presence === "declared") return enter(turn, "idle", { run: null });
   if (git.presence !== "removed") {
     return waitAndTell(turn, "stalled", "The Canary's file cannot be read: nothing is handed back.");
@@ -81,7 +84,10 @@ function targetFirst(turn: Turn): Step {
   const { state, seen, now } = turn;
   const { cluster } = seen;
   const lock = state.lock;
-  if (lock === null) return enter(turn, "released", { run: null });
+  if (lock === null) {
+    const what = "The target serves, and nothing of it is ours any more.";
+    return enter(turn, "released", { run: null }, [announce(turn, "removed", what)]);
+  }
   const run = state.run ??
     newRun(turn, lock.release, { stage: "comparing", replicas: Math.max(1, cluster.primary.replicas) });
   const running: RunTurn = { ...turn, run, state: { ...state, run } };
@@ -121,6 +127,9 @@ function removed(turn: Turn, how: { readonly what: string; readonly restoreRoute
     : [];
   const left = [...derived, ...unfenceServing(turn)];
   if (left.length > 0 || primary.exists) return stay(turn, { waitsFor: "Removes what was derived." }, left);
+  // A target that serves again keeps its lock: a Canary that comes back knows from it what users were on.
+  const forgetting = how.restoreRoutes ? null : forgetLock(turn);
+  if (forgetting !== null) return forgetting;
   return enter(turn, "released", { run: null }, [announce(turn, "removed", how.what, { alert: true })]);
 }
 

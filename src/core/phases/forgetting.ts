@@ -1,0 +1,91 @@
+/**
+ * The last of a removal: Canary and target are gone, and all that was derived; the lock leaves Git too. What is remembered
+ * of it is forgotten in the very step that decides so: a Canary that comes back then finds what Git has, and nothing that
+ * was lost is written again.
+ */
+import type { Decision, Lock } from "../decision.ts";
+import { lockDigest } from "../decision.ts";
+import { decisionId, impossibleKey, makeDecision, runId } from "../locks.ts";
+import type { State } from "../state.ts";
+import { announce, enter, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
+
+/** A removal that could not be planned is looked at again after this time, unless the tip changes sooner. */
+const AGAIN_MS = 15 * 60_000;
+
+const FORGOTTEN: Partial<State> = {
+  run: null,
+  lock: null,
+  previousLock: null,
+  withdrawn: [],
+  lockHistory: [],
+  held: null,
+  quarantined: [],
+  adopted: false,
+};
+
+/** Decides that the lock leaves Git; null where Git has none of this cluster's. */
+export function forgetLock(turn: Turn): Step | null {
+  const { state, seen, now } = turn;
+  if (seen.git.state !== "fresh") return waitFor(turn, "Waits for Git, from which the lock is to go.");
+  const lock = ownLock(turn);
+  if (lock === null) return null;
+  const run = runId(state, `${lockDigest(lock)}/${seen.git.commit ?? ""}`, state.phaseSince);
+  if (state.told.includes(impossibleKey(decisionId(run, "removal")))) {
+    return waitFor(turn, "The lock cannot be removed from Git yet.", [wakeAt(now + AGAIN_MS)]);
+  }
+  const reason = "The Canary and its target are gone, and all that was derived: the lock goes too.";
+  const decision = makeDecision(turn, { kind: "removal", run, release: lock.release, lock, reason });
+  return submitted({ ...turn, state: { ...state, ...FORGOTTEN, decision } }, decision);
+}
+
+/** Follows the commit that removes the lock. A Canary that is back takes the decision back before anything else. */
+export function stepForgetting(turn: Turn, decision: Decision): Step {
+  const { seen, state } = turn;
+  const { decision: outcome } = seen;
+  const isBack = seen.git.presence === "declared";
+  if (isBack && (outcome === null || outcome.type === "pending")) {
+    const what = "The Canary is back: takes the removal of its lock back.";
+    return waitFor(turn, what, [{ type: "withdraw", decision: decision.id }]);
+  }
+  if (isBack) return enter(turn, "new", { decision: null });
+  if (outcome === null) return submitted(turn, decision);
+  switch (outcome.type) {
+    case "pending":
+      if (outcome.reason === null) return waitFor(turn, WRITES);
+      return waitAndTell(turn, "git-pending", `The lock is still in Git: ${outcome.reason}`, {
+        severity: "warn",
+        alert: true,
+      });
+    case "committed": {
+      const commit = outcome.commit.slice(0, 10);
+      const what = `The Canary and its target are gone: what was derived is removed, its lock too (${commit}).`;
+      const details = { commit: outcome.commit, decision: decision.kind };
+      return enter(turn, "released", { decision: null }, [announce(turn, "removed", what, { alert: true, details })]);
+    }
+    case "impossible": {
+      const what = `The lock stays in Git: ${outcome.reason}`;
+      const told = [...state.told, impossibleKey(decision.id)].slice(-20);
+      const said = announce(turn, "held", what, { severity: "warn", alert: true, part: decision.id });
+      return stay(turn, { decision: null, told, waitsFor: what }, [said, wakeAt(turn.now)]);
+    }
+    case "withdrawn":
+      // It came back and left again: another removal, told from this one by its time.
+      return enter(turn, "handing-back", { decision: null });
+  }
+}
+
+const WRITES = "Removes the lock from Git.";
+
+/** Derived objects are asked for once more: a process that died between two of them left the rest. */
+function submitted(turn: Turn, decision: Decision): Step {
+  return waitFor(turn, WRITES, [{ type: "remove-derived", restoreRoutes: false }, { type: "submit", decision }]);
+}
+
+/** The lock that Git has of this cluster, or the remembered one where only its status file is left. */
+function ownLock({ seen, state }: Turn): Lock | null {
+  const { lock, status } = seen.git;
+  const { uid } = seen.cluster;
+  if (lock.type === "read") return lock.value.cluster.uid === uid ? lock.value : null;
+  const isOurs = lock.type === "absent" && status.type === "read" && status.value.cluster.uid === uid;
+  return isOurs ? state.lock : null;
+}
