@@ -68,6 +68,8 @@ export interface WorldOptions {
   readonly cluster?: string;
   /** Another world's Git server and its repository; `files` are not used then. */
   readonly git?: GitServer;
+  /** A repository on another server than stock git: what the agent follows, and what the person clones. */
+  readonly forge?: { readonly url: string; readonly cloneUrl: string };
   /** Images that behave otherwise in this cluster than their tags say. */
   readonly behaviours?: Readonly<Record<string, Partial<Behaviour>>>;
 }
@@ -108,11 +110,11 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
   };
   const prometheus = await startPrometheus({ processes, programs, folder, podsUrl: podsUrl(site), targets, site });
   const git = options.git ?? startGitServer({ dir: `${folder}/git`, clock: machineClock });
-  if (options.git === undefined) await git.createRepository(REPOSITORY, options.files);
-  const clone = await cloneRepository(git.urlOf(REPOSITORY), `${folder}/clone`);
+  if (options.git === undefined && options.forge === undefined) await git.createRepository(REPOSITORY, options.files);
+  const clone = await cloneRepository(options.forge?.cloneUrl ?? git.urlOf(REPOSITORY), `${folder}/clone`);
   await options.prepare?.(plane, git);
   const start = (more = "", replica: Partial<Replica> = {}): Promise<InstalledAgent> => {
-    const hosts = [git.url, prometheus.url].map((url) => new URL(url).host);
+    const hosts = [options.forge?.url ?? git.url, prometheus.url].map((url) => new URL(url).host);
     const allowedHosts = [...hosts, ...options.allowedHosts ?? []];
     const text = `${settings(options, git, prometheus)}${more}`;
     const { cluster = "e2e" } = options;
@@ -159,7 +161,7 @@ engine: ${options.engine}
 ${only}secrets: { copy: ${options.rights.includes("secrets_copy")} }
 sources:
   - name: fleet
-    url: ${git.urlOf(REPOSITORY)}
+    url: ${options.forge?.url ?? git.urlOf(REPOSITORY)}
     branch: main
     pollInterval: ${options.pollInterval ?? "1s"}
 `;

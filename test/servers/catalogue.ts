@@ -176,6 +176,24 @@ export const SERVERS: readonly Server[] = [
     seconds: 5,
   },
   {
+    name: "gpg",
+    type: "debian",
+    packages: ["gpg", "gpg-agent", "gpgconf", "libassuan0", "libnpth0", "libreadline8", "libsqlite3-0"],
+    programs: {
+      gpg: "usr/bin/gpg",
+      "gpg-agent": "usr/bin/gpg-agent",
+      "gpg-connect-agent": "usr/bin/gpg-connect-agent",
+      gpgconf: "usr/bin/gpgconf",
+    },
+    libraries: {
+      "libassuan.so.0": `${LIBRARIES}/libassuan.so.0`,
+      "libnpth.so.0": `${LIBRARIES}/libnpth.so.0`,
+      "libreadline.so.8": `${LIBRARIES}/libreadline.so.8`,
+      "libsqlite3.so.0": `${LIBRARIES}/libsqlite3.so.0`,
+    },
+    seconds: 5,
+  },
+  {
     name: "router-crds",
     type: "go",
     folder: "crds",

@@ -195,8 +195,10 @@ async function unpackDebian(server: DebianServer, draft: string): Promise<void> 
 /** Moves programs out of what was unpacked, and drops the rest. */
 async function keep(programs: Readonly<Record<string, string>>, from: string, draft: string): Promise<void> {
   for (const [name, path] of Object.entries(programs)) {
+    // Older packages have their libraries in /lib, newer ones in /usr/lib.
+    const place = await isFile(`${from}/${path}`) ? path : path.replace(/^usr\/lib\//, "lib/");
     // Copied, since libraries are links.
-    await Deno.copyFile(`${from}/${path}`, `${draft}/${name}`);
+    await Deno.copyFile(`${from}/${place}`, `${draft}/${name}`);
     await Deno.chmod(`${draft}/${name}`, 0o755);
   }
   await Deno.remove(from, { recursive: true });

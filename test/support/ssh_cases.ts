@@ -55,7 +55,8 @@ export async function withSsh(
   }
 }
 
-function draft(n: number): CommitDraft {
+/** A commit that writes one file. */
+export function draft(n: number): CommitDraft {
   const content = new TextEncoder().encode(`n: ${n}\n`);
   const author = { name: "Serin", email: "serin@example.com" };
   return { message: `Note ${n}`, author, timeMs: 0, edits: [{ path: "new.yaml", content }] };

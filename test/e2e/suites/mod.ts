@@ -11,6 +11,7 @@ import { faultsHand } from "./faults_hand.ts";
 import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
 import { gitSsh } from "./git_ssh.ts";
+import { gitea } from "./gitea.ts";
 import { history } from "./history.ts";
 import { mainJob } from "./main_job.ts";
 import { namespaced } from "./namespaced.ts";
@@ -25,6 +26,7 @@ export const SUITES: readonly Suite[] = [
   argocd,
   faults,
   gitSsh,
+  gitea,
   namespaced,
   adoption,
   history,
