@@ -8,7 +8,8 @@ import { fleetFiles } from "../fleet.ts";
 import { type ArgoCd, ARGOCD_NAMESPACE, argocdKinds, isSynced, startArgoCd } from "../servers/argocd.ts";
 import type { Run, Suite } from "../suite.ts";
 import { openWorld, RIGHTS, type World, type WorldOptions } from "../world.ts";
-import { engineFaults, type FaultyApplier, SLOW_POLL } from "./engine_faults.ts";
+import { engineFaults, SLOW_POLL } from "./engine_faults.ts";
+import type { FaultyApplier } from "./engine_scene.ts";
 import { engineStories } from "./engine_stories.ts";
 import { syncWaves } from "./sync_waves.ts";
 

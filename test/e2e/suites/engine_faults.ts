@@ -4,32 +4,33 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
-import { listAt, numberAt, objectAt, type ObjectRef, stringAt } from "../../../src/core/kube_object.ts";
+import { numberAt, objectAt, type ObjectRef, stringAt } from "../../../src/core/kube_object.ts";
 import { CANARY, MANIFEST, REPOSITORY } from "../../../src/demo/stage.ts";
-import type { CanaryDetail } from "../../../src/ports/agent.ts";
 import { until } from "../../support/until.ts";
 import { askedByAgent } from "../audit.ts";
 import { served } from "../shares.ts";
 import type { Run } from "../suite.ts";
 import type { World } from "../world.ts";
-import { appliedTip, type Applier, images, promoted, shareOf } from "./engine_stories.ts";
-
-export interface FaultyApplier extends Applier {
-  /** Kills the engine and starts it again. */
-  restart(): Promise<void>;
-  /** Whether it says that it could not apply the tip. */
-  hasFailed(): Promise<boolean>;
-  /** How the agent tells people so. */
-  readonly failure: RegExp;
-  /** Whether ConfigMaps are kept as they are while a share is on. */
-  readonly fencesConfigs: boolean;
-}
+import { canaryObject } from "./canary_object.ts";
+import { allLeaves, canaryComesBack, canaryLeaves, comesBack } from "./engine_leaves.ts";
+import {
+  bumped,
+  type FaultyApplier,
+  gone,
+  LOAD_PER_SECOND,
+  LOOK_EVERY_MS,
+  midway,
+  PRIMARY,
+  push,
+  routeWeight,
+  type Story,
+  TARGET,
+} from "./engine_scene.ts";
+import { appliedTip, images, promoted, shareOf } from "./engine_stories.ts";
 
 /** So seldom that what is sooner came from the engine. */
 export const SLOW_POLL = { pollInterval: "30s" } as const;
 
-const LOAD_PER_SECOND = 40;
-const LOOK_EVERY_MS = 50;
 const INTERVAL_MS = 6_000;
 /** Beside an engine whose ConfigMaps cannot be fenced: from the changed ConfigMap to a route without the canary. */
 const CONFIG_LAG_MS_MAX = 3_000;
@@ -44,18 +45,7 @@ metadata:
   namespace: ${CANARY.namespace}
 `;
 const CONFIG_FILE = "apps/podinfo/config.yaml";
-const CANARY_FILE = "apps/podinfo/canary.yaml";
-const TARGET = { apiVersion: "apps/v1", kind: "Deployment", ...CANARY };
-const PRIMARY = { ...TARGET, name: `${CANARY.name}-primary` };
 const CONFIG = { apiVersion: "v1", kind: "ConfigMap", ...CANARY };
-const ROUTE = { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", ...CANARY };
-
-type Change = Readonly<Record<string, string | null>>;
-
-interface Story {
-  readonly world: World;
-  readonly applier: FaultyApplier;
-}
 
 export async function engineFaults({ checks }: Run, world: World, applier: FaultyApplier): Promise<void> {
   const story = { world, applier };
@@ -69,6 +59,7 @@ export async function engineFaults({ checks }: Run, world: World, applier: Fault
     () => failsMidway(story),
   );
   await checks.check("the engine is killed and started in the middle, on a newer commit", () => restarts(story));
+  await canaryObject(story, checks);
   await checks.check("a ConfigMap changes in the middle: traffic goes to the primary", () => configChanges(story));
   await checks.check("a ConfigMap leaves Git in the middle: gone once nothing is fenced", () => configLeaves(story));
   await checks.check("the Deployment leaves Git in the middle: no outage, and it is gone", () => targetLeaves(story));
@@ -82,28 +73,11 @@ export async function engineFaults({ checks }: Run, world: World, applier: Fault
     strictEqual(all.errors, 0);
     return `${all.requests} requests`;
   });
-  await checks.check("all of it leaves Git in the middle: nothing is left of it", () => allLeaves(story));
-}
-
-/** Commits on the tip, and tells the engine as a forge would. */
-async function push({ world, applier }: Story, message: string, change: Change): Promise<void> {
-  await world.git.commit(REPOSITORY, change, { message });
-  await applier.nudge();
-}
-
-/** The manifest with another tag. */
-async function bumped({ world }: Story, to: string): Promise<Change> {
-  const text = await world.git.read(REPOSITORY, MANIFEST) ?? "";
-  return { [MANIFEST]: text.replace(/podinfo:[\w.-]+/, `podinfo:${to}`) };
-}
-
-/** A rollout of a version at its 30 % step. */
-async function midway(story: Story, version: string): Promise<CanaryDetail> {
-  await push(story, `Bump podinfo to ${version}`, await bumped(story, version));
-  return await story.world.see(
-    `${version} at 30 %`,
-    ({ weight, candidateImages }) => weight === 30 && candidateImages.some((image) => image.endsWith(`:${version}`)),
+  await checks.check(
+    "all of it leaves Git in the middle: nothing is left of it, its lock neither",
+    () => allLeaves(story),
   );
+  await checks.check("all of it comes back, newer: a first start", () => comesBack(story));
 }
 
 async function failed({ applier }: Story): Promise<void> {
@@ -156,15 +130,6 @@ async function restarts(story: Story): Promise<void> {
   ok(shareless > 0 && running.some((image) => image.endsWith(":6.1.4")));
 }
 
-/** Weight of the canary in the live route. */
-async function routeWeight({ plane }: World): Promise<number> {
-  const route = await plane.cluster.live(ROUTE);
-  const weights = listAt(route, "spec", "rules").flatMap((rule) => listAt(rule, "backendRefs"))
-    .filter((backend) => stringAt(backend, "name") === `${CANARY.name}-canary`)
-    .map((backend) => numberAt(backend, "weight") ?? 1);
-  return Math.max(0, ...weights);
-}
-
 async function configChanges(story: Story): Promise<string> {
   const { world, applier } = story;
   await midway(story, "6.1.5");
@@ -198,12 +163,6 @@ async function configLeaves(story: Story): Promise<void> {
   await promoted(world, "6.1.7");
   await gone(story, CONFIG);
   await deletedByUs(story, CONFIG);
-}
-
-async function gone({ world }: Story, ref: ObjectRef, timeoutMs = 60_000): Promise<void> {
-  await until(`${ref.kind} ${ref.name} is gone`, async () => {
-    return await world.plane.cluster.live(ref) === undefined || (await machineClock.sleep(LOOK_EVERY_MS), false);
-  }, timeoutMs);
 }
 
 /** Flux forgets what left Git behind a fence; Argo CD deletes it whatever we do. */
@@ -250,55 +209,4 @@ async function targetComesBack(story: Story): Promise<void> {
     ({ phase, waitsFor, stalled }) => phase === "idle" && waitsFor === null && stalled === null,
   );
   strictEqual(view.candidate, view.lock);
-}
-
-async function canaryLeaves(story: Story): Promise<void> {
-  const { world } = story;
-  await midway(story, "6.1.9");
-  await push(story, "Remove the Canary", { [CANARY_FILE]: null });
-  await removalConfirmed(world);
-  await forgotten(world);
-  ok((numberAt(await world.plane.cluster.live(PRIMARY), "status", "readyReplicas") ?? 0) > 0);
-  strictEqual(await routeWeight(world), 0);
-  const target = await world.plane.cluster.live(TARGET);
-  strictEqual(stringAt(objectAt(target, "metadata", "annotations"), "serin.dev/fence"), undefined, "no fence is left");
-}
-
-/** The only Canary of a source is not believed to be gone until a person says so. */
-async function removalConfirmed(world: World): Promise<void> {
-  await until("the removal can be confirmed", async () => {
-    return await world.agent.confirmRemoval() === 200 || (await machineClock.sleep(LOOK_EVERY_MS), false);
-  }, 60_000);
-}
-
-async function forgotten(world: World): Promise<void> {
-  await until("the agent has forgotten the canary", async () => {
-    const view = await world.agent.canary(CANARY.namespace, CANARY.name);
-    return view === undefined || (await machineClock.sleep(LOOK_EVERY_MS), false);
-  }, 60_000);
-}
-
-async function canaryComesBack(story: Story): Promise<void> {
-  const { world } = story;
-  await world.clone.pull();
-  const left = (await world.clone.git("log", "-1", "--format=%H", "--diff-filter=D", "--", CANARY_FILE)).trim();
-  const text = await world.clone.git("show", `${left}~1:${CANARY_FILE}`);
-  // From here on it is meant to be handed back, or to go with its target.
-  const back = text.replace("\nspec:\n", "\nspec:\n  revertOnDeletion: true\n");
-  await push(story, "Bring the Canary back", { [CANARY_FILE]: back });
-  await promoted(world, "6.1.9");
-}
-
-async function allLeaves(story: Story): Promise<void> {
-  const { world } = story;
-  const load = world.load(LOAD_PER_SECOND);
-  await midway(story, "6.1.10");
-  // From here on nobody is to be served.
-  await load.stop();
-  // A tip that declares nothing at all would be taken for a mistake.
-  const other = REFUSED_MANIFEST.replace("Refused_By_The_Server", "other");
-  await push(story, "Remove podinfo", { [MANIFEST]: null, [CANARY_FILE]: null, "apps/other.yaml": other });
-  await removalConfirmed(world);
-  for (const ref of [TARGET, ROUTE, PRIMARY]) await gone(story, ref);
-  await forgotten(world);
 }

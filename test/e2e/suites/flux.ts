@@ -9,7 +9,8 @@ import { fleetFiles } from "../fleet.ts";
 import { type Flux, FLUX_NAMESPACE, fluxKinds, startFlux } from "../servers/flux.ts";
 import type { Run, Suite } from "../suite.ts";
 import { openWorld, RIGHTS, type World, type WorldOptions } from "../world.ts";
-import { engineFaults, type FaultyApplier, SLOW_POLL } from "./engine_faults.ts";
+import { engineFaults, SLOW_POLL } from "./engine_faults.ts";
+import type { FaultyApplier } from "./engine_scene.ts";
 import { engineStories } from "./engine_stories.ts";
 
 const SERVERS = ["etcd", "kubernetes", "contour", "envoy", "prometheus", "kustomize-controller"];
