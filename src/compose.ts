@@ -9,6 +9,7 @@ import { planQuery } from "../adapters/metrics/plan.ts";
 import { knownAlertTypes, notifiers } from "../adapters/notifiers/mod.ts";
 import { InstallationTokens } from "../adapters/platform/git/github_app.ts";
 import { openHttp } from "../adapters/platform/http.ts";
+import { openKustomize } from "../adapters/platform/kustomize.ts";
 import type { KubeEndpoint } from "../adapters/platform/kube/config.ts";
 import { type Election, startElection } from "../adapters/platform/kube/lease.ts";
 import { openCluster } from "../adapters/platform/kube.ts";
@@ -28,6 +29,7 @@ import type { Http } from "./ports/http.ts";
 import { type OpenedRemote, openRemote } from "./open_remote.ts";
 import { readSecret } from "./shell/answers.ts";
 import { ServingAgent } from "./shell/agent.ts";
+import { kustomizeRelease } from "./shell/kustomize_release.ts";
 import type { Branch } from "./shell/observer.ts";
 import { PushRight } from "./shell/push_right.ts";
 import { createSource, type RunningSource } from "./shell/source.ts";
@@ -262,6 +264,7 @@ function openBranch(
 ): Made {
   const { config, platform, identity } = shared;
   const { clock } = platform;
+  const renderer = openKustomize({ clock });
   const follow = (source: SourceConfig): RunningSource =>
     createSource({
       name: source.name,
@@ -271,6 +274,7 @@ function openBranch(
       paths: source.paths,
       cluster: config.cluster,
       capabilities: capabilitiesOf(config),
+      renderer,
     });
   const [follower, ...others] = [follow(first), ...group.slice(1).map(follow)] as const;
   const sources = [follower, ...others];
@@ -281,6 +285,11 @@ function openBranch(
     clock,
     author: { name: first.authorName, email: first.authorEmail },
     isLeader: shared.isLeader,
+    renderer: kustomizeRelease({
+      renderer,
+      cluster: config.cluster,
+      reaches: () => sources.flatMap(({ reaches }) => reaches),
+    }),
   });
   const right = new PushRight(remote, clock);
   const listeners: (() => void)[] = [];

@@ -187,9 +187,21 @@ function planPlaces(
   const restored = restorePlaces({ current, wanted, file, original, ...rendering });
   if (restored.type === "refused") return { type: "impossible", reason: restored.reason };
   if (restored.type !== "restored") return restored;
-  const sharer = canary.release.scope === "fleet" ? null : restored.alsoServes[0] ?? clusterThatShares(tip);
+  const sharer = canary.release.scope === "fleet"
+    ? null
+    : restored.alsoServes[0] ?? writtenSharer(tip, restored.edits) ?? clusterThatShares(tip);
   if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
   return { type: "planned", edits: restored.edits, note: null };
+}
+
+/** A canary whose target is applied as it is written in a file that would change; null: none. */
+function writtenSharer(tip: PlanTip, edits: readonly FileEdit[]): string | null {
+  const files = new Set(edits.map(({ path }) => path));
+  for (const [key, entry] of tip.entries) {
+    if (entry.type === "broken" || entry.canary.render !== "manifests") continue;
+    if (files.has(entry.target.place.file)) return `canary "${key}"`;
+  }
+  return null;
 }
 
 function leave(note: string | null): ManifestsPlan {

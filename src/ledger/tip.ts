@@ -88,7 +88,7 @@ export class Tip {
   async #load(decision: Decision, signal: AbortSignal | undefined): Promise<PlanTip> {
     const { snapshot, catalogue, cluster, reader } = this.#options;
     const found = catalogue.entries.get(canaryKey(decision.canary));
-    const entry = found === undefined ? undefined : this.#entryNow(found);
+    const entry = found === undefined ? undefined : await this.#entryNow(found, signal);
     const carriers = await this.#carriers(entry, signal);
     const places = entry?.type === "canary" ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
     const files = new Map<string, FileText>();
@@ -203,8 +203,9 @@ export class Tip {
   }
 
   /** The entry as it will be once the decisions before this one are written. */
-  #entryNow(entry: CatalogueEntry): CatalogueEntry {
+  async #entryNow(entry: CatalogueEntry, signal: AbortSignal | undefined): Promise<CatalogueEntry> {
     if (entry.type === "broken") return entry;
+    if (entry.canary.render !== "manifests") return await this.#renderedNow(entry, signal);
     const { release, target, configs } = entry;
     if (![target, ...configs].some(({ place }) => this.#edited.has(place.file))) return entry;
     const targetNow = this.#manifestNow(target) ?? target;
@@ -215,6 +216,19 @@ export class Tip {
       configs: configsNow,
       release: this.#releaseNow(release, targetNow, configsNow),
     };
+  }
+
+  async #renderedNow(
+    entry: Extract<CatalogueEntry, { readonly type: "canary" }>,
+    signal: AbortSignal | undefined,
+  ): Promise<CatalogueEntry> {
+    const { renderer, snapshot } = this.#options;
+    const edits = [...this.#edited].flatMap(([path, content]): readonly FileEdit[] =>
+      path.startsWith(".serin/") ? [] : [{ path, content }]
+    );
+    if (renderer === undefined || edits.length === 0) return entry;
+    const rendered = await renderer.render(entry, { snapshot, edits }, signal);
+    return rendered.type === "release" ? { ...entry, release: { ...entry.release, ...rendered.release } } : entry;
   }
 
   #releaseNow(release: Release, target: Manifest, configs: readonly Manifest[]): Release {

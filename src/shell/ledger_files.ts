@@ -65,6 +65,14 @@ export class LedgerFiles {
   status(id: CanaryId): FileView<StatusFile> {
     return this.#statuses.view(canaryKey(id));
   }
+
+  /** Canaries whose lock was promoted from a file. Reads every lock. */
+  declaredIn(path: string): readonly CanaryId[] {
+    return [...this.#locks.keys()].flatMap((key) => {
+      const view = this.#locks.view(key);
+      return view.type === "read" && view.value.declaredIn?.canary === path ? [view.value.lock.canary] : [];
+    });
+  }
 }
 
 /** Files of one kind, by the key of the canary in whose folder they lie. */

@@ -10,10 +10,14 @@ import { UnavailableError } from "../errors.ts";
 import type { ManifestReader } from "../ledger/tip.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { GitRemote, Snapshot } from "../ports/git.ts";
+import type { Renderer } from "../ports/renderer.ts";
 import type { FileView, Source, SourceView } from "../ports/source.ts";
 import type { Capabilities } from "../spec/capabilities.ts";
 import { CatalogueIndex } from "../spec/catalogue.ts";
+import type { Reach } from "../spec/kustomize_reach.ts";
 import { isManifestPath, type ParsedFile, parseFile } from "../spec/parse_file.ts";
+import { withoutRendered } from "../spec/rendered_file.ts";
+import { KustomizeUnits, type UnitsChange } from "./kustomize_units.ts";
 import { LedgerFiles } from "./ledger_files.ts";
 import { Presence } from "./presence.ts";
 import { isUnder, rootsOf } from "./roots.ts";
@@ -36,11 +40,15 @@ export interface SourceOptions {
   /** The cluster's name in the configuration. */
   readonly cluster: string;
   readonly capabilities: Capabilities;
+  /** Absent: nobody here renders kustomizations, and canaries that need it stall. */
+  readonly renderer?: Renderer;
 }
 
 /** A source that polls while `run` is running, and reads manifests for the writer of the same remote. */
 export interface RunningSource extends Source, ManifestReader {
   run(signal: AbortSignal): Promise<void>;
+  /** Kustomizations that are rendered at the tip, and what each reaches. */
+  readonly reaches: readonly Reach[];
 }
 
 interface Change {
@@ -69,6 +77,7 @@ class GitSource implements RunningSource {
   readonly #index: CatalogueIndex;
   readonly #ledger: LedgerFiles;
   readonly #presence: Presence;
+  readonly #units: KustomizeUnits;
   readonly #listeners: ((canaryKeys: readonly string[]) => void)[] = [];
   #view: SourceView = { state: "unknown", problem: null, commit: null, catalogue: null, fetchedAt: 0 };
   #snapshot: Snapshot | undefined;
@@ -76,6 +85,9 @@ class GitSource implements RunningSource {
   #files: ReadonlyMap<string, string> = new Map();
   #failures = 0;
   #retryAfterMs = 0;
+  /** Something could not be rendered and may be the next time, though nothing changed. */
+  #rendersAgain = false;
+  #sliceEndsMs = 0;
   /** The end of the queue of turns: one at a time touches the index. */
   #last: Promise<unknown> = Promise.resolve();
   #queuedPoll: Promise<void> | undefined;
@@ -87,6 +99,16 @@ class GitSource implements RunningSource {
     this.#index = new CatalogueIndex(options.capabilities);
     this.#ledger = new LedgerFiles(options.cluster);
     this.#presence = new Presence(this.#roots);
+    this.#units = new KustomizeUnits({
+      renderer: options.renderer ?? null,
+      roots: this.#roots,
+      lockedIn: (path) => this.#ledger.declaredIn(path),
+      breathe: (signal) => this.#breathe(signal),
+    });
+  }
+
+  get reaches(): readonly Reach[] {
+    return this.#units.reaches;
   }
 
   get view(): SourceView {
@@ -174,16 +196,21 @@ class GitSource implements RunningSource {
     }
   }
 
-  /** Everything is read before anything is changed, so that a failure in between leaves the last good commit. */
+  /**
+   * Everything is read before anything of the catalogue is changed, so that a failure in between leaves the last good
+   * commit.
+   */
   async #apply(snapshot: Snapshot, fetchedAt: number, signal: AbortSignal | undefined): Promise<Catalogue> {
     const before = this.#view.catalogue;
     const wasFresh = this.#view.state === "fresh";
-    if (before !== null && this.#snapshot?.commit === snapshot.commit) {
+    if (before !== null && this.#snapshot?.commit === snapshot.commit && !this.#rendersAgain) {
       this.#view = { ...this.#view, state: "fresh", problem: null, fetchedAt };
       if (!wasFresh) this.#tell([...before.entries.keys(), ...this.#ledger.keys()]);
       return before;
     }
-    const changes = await this.#changes(snapshot);
+    this.#sliceEndsMs = this.#options.clock.monotonic() + SLICE_MS;
+    const all = await this.#changes(snapshot);
+    const changes = all.filter(({ path }) => this.#isOurs(path));
     const read = await this.#read(snapshot, changes, signal);
     const files = new Map(this.#files);
     const keys = new Set<string>();
@@ -191,11 +218,19 @@ class GitSource implements RunningSource {
       if (is === undefined) files.delete(path);
       else files.set(path, is);
     }
-    for (const { path, content, parsed } of read) {
+    // Before the rest: which kustomizations must not vanish unseen is told by locks. Taken in twice it is the same.
+    for (const { path, content } of read) {
       const key = this.#ledger.update(path, content);
       if (key !== null) keys.add(key);
-      else this.#index.update(path, parsed);
     }
+    const units = await this.#units.follow(snapshot, all.map(({ path }) => path), signal);
+    const parsed = [...read, ...await this.#readAgain(snapshot, { units, read, files }, signal)];
+    for (const { path, parsed: file } of parsed) {
+      if (!this.#isLedgers(path)) this.#index.update(path, file === null ? null : asCovered(file, units));
+    }
+    for (const [path, file] of units.rendered) this.#index.updateRendered(path, file);
+    units.commit();
+    this.#rendersAgain = units.isTransient;
     const catalogue = this.#index.build(snapshot.commit);
     const allBlobs = async () => new Set((await snapshot.files()).map(({ oid }) => oid));
     await this.#presence.follow(catalogue, files, allBlobs);
@@ -209,6 +244,21 @@ class GitSource implements RunningSource {
     return catalogue;
   }
 
+  /** Files that did not change, and are read otherwise since a kustomization reaches them, or no longer does. */
+  async #readAgain(
+    snapshot: Snapshot,
+    { units, read, files }: {
+      readonly units: UnitsChange;
+      readonly read: readonly ReadFile[];
+      readonly files: ReadonlyMap<string, string>;
+    },
+    signal: AbortSignal | undefined,
+  ): Promise<readonly ReadFile[]> {
+    const done = new Set(read.map(({ path }) => path));
+    const paths = units.recovered.filter((path) => !done.has(path) && files.has(path) && !this.#isLedgers(path));
+    return await this.#read(snapshot, paths.map((path) => ({ path, is: files.get(path) ?? "" })), signal);
+  }
+
   #tell(keys: readonly string[]): void {
     const sorted = [...new Set(keys)].sort();
     if (sorted.length > 0) { for (const listener of this.#listeners) listener(sorted); }
@@ -220,33 +270,45 @@ class GitSource implements RunningSource {
     changes: readonly Change[],
     signal: AbortSignal | undefined,
   ): Promise<readonly ReadFile[]> {
-    const { clock } = this.#options;
     const read: ReadFile[] = [];
-    let sliceEndsMs = clock.monotonic() + SLICE_MS;
     for (const { path, is } of changes) {
       signal?.throwIfAborted();
       const content = is === undefined ? null : await snapshot.read(path) ?? null;
-      const isLedgers = isUnder(path, this.#ledger.folder);
       // Of a manifest nothing is kept but what it says.
-      if (isLedgers) read.push({ path, content, parsed: null });
+      if (this.#isLedgers(path)) read.push({ path, content, parsed: null });
       else read.push({ path, content: null, parsed: content === null ? null : parseFile(path, content) });
-      if (clock.monotonic() < sliceEndsMs) continue;
-      await clock.sleep(0, signal);
-      sliceEndsMs = clock.monotonic() + SLICE_MS;
+      await this.#breathe(signal);
     }
     return read;
   }
 
-  /** Watched files and files of the ledger that differ from what was read last. */
-  async #changes(snapshot: Snapshot): Promise<readonly Change[]> {
-    const isOurs = (path: string) =>
-      isUnder(path, this.#ledger.folder) ||
-      isManifestPath(path) && this.#roots.some((root) => isUnder(path, root));
-    if (this.#snapshot !== undefined) {
-      return (await snapshot.changed(this.#snapshot)).filter(({ path }) => isOurs(path));
-    }
-    return (await snapshot.files()).filter(({ path }) => isOurs(path)).map(({ path, oid }) => ({ path, is: oid }));
+  /** Lets others have their turn when the slice is used up. */
+  async #breathe(signal: AbortSignal | undefined): Promise<void> {
+    const { clock } = this.#options;
+    if (clock.monotonic() < this.#sliceEndsMs) return;
+    await clock.sleep(0, signal);
+    this.#sliceEndsMs = clock.monotonic() + SLICE_MS;
   }
+
+  #isLedgers(path: string): boolean {
+    return isUnder(path, this.#ledger.folder);
+  }
+
+  /** Watched files, and files of the ledger. */
+  #isOurs(path: string): boolean {
+    return this.#isLedgers(path) || isManifestPath(path) && this.#roots.some((root) => isUnder(path, root));
+  }
+
+  /** All files that differ from what was read last. */
+  async #changes(snapshot: Snapshot): Promise<readonly Change[]> {
+    if (this.#snapshot !== undefined) return await snapshot.changed(this.#snapshot);
+    return (await snapshot.files()).map(({ path, oid }) => ({ path, is: oid }));
+  }
+}
+
+function asCovered(file: ParsedFile, units: UnitsChange): ParsedFile {
+  const cover = units.coverOf(file.path);
+  return cover === undefined ? file : withoutRendered(file, cover);
 }
 
 /** Keys of canaries that came, went, or say something else; the index keeps what did not change as it was. */

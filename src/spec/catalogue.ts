@@ -23,10 +23,22 @@ interface Remembered {
   readonly entry: Extract<CatalogueEntry, { type: "canary" }>;
 }
 
+/** What one kustomization renders to: its canaries find their manifests here and nowhere else. */
+interface Rendered {
+  readonly manifests: ManifestIndex;
+  readonly templates: MultiMap<Named<MetricTemplate>>;
+  readonly providers: MultiMap<Named<AlertProvider>>;
+}
+
+/** Beside the file of the same path. */
+const RENDERED = "rendered:";
+
 /** The files of one source at its newest commit. */
 export class CatalogueIndex {
   readonly #capabilities: Capabilities;
   readonly #files = new Map<string, ParsedFile>();
+  /** By the kustomization file. */
+  readonly #rendered = new Map<string, Rendered>();
   readonly #manifests = new ManifestIndex();
   readonly #canaries = new MultiMap<SpecDocument>((a, b) => comparePlaces(a.place, b.place));
   readonly #templates = new MultiMap<Named<MetricTemplate>>(compareNamed);
@@ -46,13 +58,24 @@ export class CatalogueIndex {
 
   /** Takes a file in, or out with null. */
   update(path: string, file: ParsedFile | null): void {
-    const before = this.#files.get(path);
-    if (before !== undefined) this.#change(before, "remove");
-    this.#manifests.replace(before?.manifests ?? [], file?.manifests ?? []);
-    if (file === null) this.#files.delete(path);
+    this.#manifests.replace(this.#files.get(path)?.manifests ?? [], file?.manifests ?? []);
+    this.#replace(path, file);
+  }
+
+  /** Takes in what a kustomization renders to, or out with null. @param path of the kustomization file */
+  updateRendered(path: string, file: ParsedFile | null): void {
+    if (file === null) this.#rendered.delete(path);
+    else this.#rendered.set(path, renderedOf(file));
+    this.#replace(`${RENDERED}${path}`, file);
+  }
+
+  #replace(key: string, file: ParsedFile | null): void {
+    const before = this.#files.get(key);
+    if (before !== undefined) this.#change(key, before, "remove");
+    if (file === null) this.#files.delete(key);
     else {
-      this.#files.set(path, file);
-      this.#change(file, "add");
+      this.#files.set(key, file);
+      this.#change(key, file, "add");
     }
   }
 
@@ -73,28 +96,43 @@ export class CatalogueIndex {
       if (entries.has(key)) more.push(...complaints);
       else entries.set(key, { type: "broken", id, file: complaints[0]?.file ?? "", complaints });
     }
+    for (const { id, complaints } of this.#stalled()) {
+      const file = complaints[0]?.file ?? "";
+      if (!entries.has(canaryKey(id))) entries.set(canaryKey(id), { type: "broken", id, file, complaints });
+    }
     for (const key of this.#remembered.keys()) {
       if (entries.get(key)?.type !== "canary") this.#remembered.delete(key);
     }
     return {
       commit,
       entries,
-      unknownFiles: [...this.#unknown].sort(),
+      unknownFiles: [...new Set([...this.#unknown].map((key) => this.#files.get(key)?.path ?? key))].sort(),
       complaints: sortComplaints([...this.#complaints(), ...more]),
-      manifests: this.#manifests.snapshot(),
+      manifests: this.#manifests.snapshot(this.#renderedManifests()),
     };
   }
 
-  #change(file: ParsedFile, how: "add" | "remove"): void {
-    const { path } = file;
+  #renderedManifests(): ReadonlyMap<string, Manifest> {
+    return new Map([...this.#rendered.values()].flatMap(({ manifests }) => [...manifests.snapshot()]));
+  }
+
+  /** Canaries of kustomizations that could not be rendered. */
+  #stalled(): NonNullable<ParsedFile["stalled"]> {
+    return [...this.#rendered.keys()].flatMap((path) => this.#files.get(`${RENDERED}${path}`)?.stalled ?? []);
+  }
+
+  /** @param path the file's key: what a kustomization renders to stands beside the kustomization file itself */
+  #change(path: string, file: ParsedFile, how: "add" | "remove"): void {
     if (how === "add") this.#profiled.set(path, profiledIn(file, this.#capabilities));
     const profiled = this.#profiled.get(path) ?? { documents: [], complaints: [] };
     for (const document of [...file.canaryDocs, ...profiled.documents]) {
       const id = idOf(document.value);
       if (id !== null) this.#canaries[how](canaryKey(id), document);
     }
-    for (const template of file.templates) this.#templates[how](canaryKey(template.id), template);
-    for (const provider of file.providers) this.#providers[how](canaryKey(provider.id), provider);
+    if (file.isRendered !== true) {
+      for (const template of file.templates) this.#templates[how](canaryKey(template.id), template);
+      for (const provider of file.providers) this.#providers[how](canaryKey(provider.id), provider);
+    }
     const set = how === "add" ? "add" : "delete";
     // A canary that cannot be named any more must not count as removed.
     const unnamed = profiled.complaints.filter(({ canary }) => canary === null);
@@ -155,18 +193,24 @@ export class CatalogueIndex {
       asked.push({ read, seen });
       return seen;
     };
+    const { file } = document.place;
+    const rendered = this.#rendered.get(file);
+    const named = <T>(all: MultiMap<Named<T>>, inside: MultiMap<Named<T>> | undefined, ref: CanaryId): Resolved<T> => {
+      const own = inside?.get(canaryKey(ref)) ?? [];
+      return own.length > 0 ? resolved(own, all, ref) : resolved(ask(() => all.get(canaryKey(ref))), all, ref);
+    };
     const parsed = parseCanary(document, {
       capabilities: this.#capabilities,
-      template: (ref) => resolved(ask(() => this.#templates.get(canaryKey(ref))), this.#templates, ref),
-      alertProvider: (ref) => resolved(ask(() => this.#providers.get(canaryKey(ref))), this.#providers, ref),
+      template: (ref) => named(this.#templates, rendered?.templates, ref),
+      alertProvider: (ref) => named(this.#providers, rendered?.providers, ref),
     });
     const complaints: Complaint[] = [...parsed.complaints];
+    if (parsed.canary?.render === "kustomize" && rendered === undefined) complaints.push(notYielded(document, id));
     if (rivals.length > 0) complaints.push(shared(document, id, rivals));
-    const { file } = document.place;
     if (parsed.canary === null) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
     const { found, complaints: more } = resolveRelease(parsed.canary, commit, {
-      find: (identity) => ask(() => this.#manifests.find(identity)),
-      namesLike: (ref) => this.#manifests.namesLike(ref),
+      find: (identity) => rendered?.manifests.find(identity) ?? ask(() => this.#manifests.find(identity)),
+      namesLike: (ref) => (rendered?.manifests ?? this.#manifests).namesLike(ref),
       unread: (near) => this.#unread(near),
     });
     complaints.push(...more.map((complaint) => placed(complaint, document)));
@@ -202,6 +246,31 @@ export class CatalogueIndex {
       ];
     });
   }
+}
+
+function renderedOf(file: ParsedFile): Rendered {
+  const scope = {
+    manifests: new ManifestIndex(),
+    templates: new MultiMap<Named<MetricTemplate>>(compareNamed),
+    providers: new MultiMap<Named<AlertProvider>>(compareNamed),
+  };
+  scope.manifests.replace([], file.manifests);
+  for (const template of file.templates) scope.templates.add(canaryKey(template.id), template);
+  for (const provider of file.providers) scope.providers.add(canaryKey(provider.id), provider);
+  return scope;
+}
+
+/** A Canary that asks to be rendered, as it stands in a file. */
+function notYielded({ place, lineOf }: SpecDocument, id: CanaryId): Complaint {
+  return {
+    file: place.file,
+    line: lineOf(["spec", "render"]),
+    field: "spec.render",
+    message: "No kustomization that was rendered yields this Canary",
+    fix: "Name its file in a kustomization.yaml within the paths of the source, or write `render: manifests`",
+    severity: "error",
+    canary: id,
+  };
 }
 
 /** How many folders two files have in common, from the root. */

@@ -67,8 +67,12 @@ export class ManifestIndex {
     return this.#names.get(identityKey({ ...ref, name: "" })) ?? [];
   }
 
-  /** Every manifest by `refKey`; where several declare one object, the first by place. Not changed by later updates. */
-  snapshot(): ReadonlyMap<string, Manifest> {
+  /**
+   * Every manifest by `refKey`; where several declare one object, the first by place. Not changed by later updates.
+   *
+   * @param more manifests that stand before those of the same name
+   */
+  snapshot(more: ReadonlyMap<string, Manifest> = new Map()): ReadonlyMap<string, Manifest> {
     if (this.#overlay.size > OVERLAY_MAX) {
       const folded = new Map(this.#base);
       for (const [key, manifest] of this.#overlay) {
@@ -78,7 +82,8 @@ export class ManifestIndex {
       this.#base = folded;
       this.#overlay = new Map();
     }
-    return this.#overlay.size === 0 ? this.#base : new Layered(this.#base, new Map(this.#overlay));
+    const overlay = new Map([...this.#overlay, ...more]);
+    return overlay.size === 0 ? this.#base : new Layered(this.#base, overlay);
   }
 
   #change(manifest: Manifest, next: (list: readonly Manifest[]) => readonly Manifest[]): void {

@@ -45,6 +45,10 @@ export interface ParsedFile {
   readonly providers: readonly Named<AlertProvider>[];
   /** About the file itself; those about templates and providers stand with them. */
   readonly complaints: readonly Complaint[];
+  /** It is what a kustomization renders to: its canaries find their manifests in it, and others find none there. */
+  readonly isRendered?: true;
+  /** Canaries that are known to be in it, and cannot be read. */
+  readonly stalled?: readonly { readonly id: CanaryId; readonly complaints: readonly Complaint[] }[];
 }
 
 /** Whether a path can hold manifests at all. What the agent itself writes is no catalogue material. */
@@ -99,7 +103,8 @@ function unread(
   return { path, state, reason, complaints, manifests: [], canaryDocs: [], profiled: [], templates: [], providers: [] };
 }
 
-function parseDocuments(path: string, documents: readonly YamlDocument[]): ParsedFile {
+/** What documents declare that stand in a file, or that a file renders to. */
+export function parseDocuments(path: string, documents: readonly YamlDocument[]): ParsedFile {
   const objects = documents.flatMap((document, index) => objectsOf(path, document, index));
   if (objects.length === 0) return unread(path, "ignored", "no document has apiVersion, kind and metadata.name");
   const ours = objects.filter(({ value }) => isOurGroup(stringAt(value, "apiVersion") ?? ""));

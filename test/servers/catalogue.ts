@@ -126,6 +126,13 @@ export const SERVERS: readonly Server[] = [
     seconds: 45,
   },
   {
+    name: "kustomize",
+    type: "go",
+    folder: "kustomize",
+    programs: { kustomize: "sigs.k8s.io/kustomize/kustomize/v5" },
+    seconds: 20,
+  },
+  {
     name: "argocd",
     type: "go",
     folder: "argocd",

@@ -1,6 +1,6 @@
 /**
  * A folder that only this user may enter, for files that programs want to have by name: keys, known hosts, keyrings,
- * signatures. Nothing in it outlives its owner's `remove`.
+ * signatures, manifests to render. Nothing in it outlives its owner's `remove`.
  */
 import { RejectedError } from "../../../src/errors.ts";
 
@@ -25,7 +25,7 @@ export class PrivateFolder {
       const isReadOnly = cause instanceof Error && "code" in cause && cause.code === "EROFS";
       const isForbidden = cause instanceof Deno.errors.NotCapable || cause instanceof Deno.errors.PermissionDenied;
       if (!isReadOnly && !isForbidden) throw cause;
-      throw new RejectedError(`Cannot keep keys for "${kind}": this process may write no temporary files`, {
+      throw new RejectedError(`Cannot keep files for "${kind}": this process may write no temporary files`, {
         fix: "Mount a folder in memory at /tmp and start the agent with --allow-write=/tmp; docs/security.md says how.",
         data: { reason: "no-folder" },
         cause,
@@ -39,6 +39,15 @@ export class PrivateFolder {
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
     await Deno.writeFile(path, bytes, { mode: 0o600, createNew: true });
     return path;
+  }
+
+  /** Writes files with their folders. @param files by path, whose parts are neither empty nor ".." */
+  async writeAll(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const folders = new Set([...files.keys()].map((path) => path.slice(0, Math.max(0, path.lastIndexOf("/")))));
+    for (const folder of folders) {
+      if (folder !== "") await Deno.mkdir(`${this.path}/${folder}`, { recursive: true, mode: 0o700 });
+    }
+    for (const [path, bytes] of files) await this.write(path, bytes);
   }
 
   /** Removes it with all that is in it; once more does nothing. */

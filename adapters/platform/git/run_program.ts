@@ -11,8 +11,8 @@ import { Watchdog } from "./watchdog.ts";
 const WORDS_BYTES_MAX = 8192;
 
 export interface ProgramRun {
-  /** Found on the PATH. */
-  readonly program: "ssh" | "gpg";
+  /** "ssh", "gpg", "kustomize": found on the PATH; or a path. */
+  readonly program: string;
   /** Never secrets: anybody on the machine can read them. */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
