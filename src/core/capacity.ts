@@ -26,6 +26,13 @@ export function canaryReplicas(run: Run, seen: Observation, weight: Weight, mirr
   return Math.max(1, pods, seen.cluster.scalerMinimum);
 }
 
+/** Replicas that the first share will want, so that the first step finds its pods ready. */
+export function firstReplicas(run: Run, seen: Observation): number {
+  const { strategy, mirror } = run.canary.analysis;
+  const first = strategy.type === "weights" ? strategy.steps[0] ?? 100 : 100;
+  return canaryReplicas(run, seen, run.canary.skipAnalysis ? 0 : first, mirror);
+}
+
 /** Available pods of the newest template that count as ready, by `canaryReadyThreshold`. */
 export function enoughReady(ready: number, wanted: number, percent: number): boolean {
   return ready >= Math.max(1, Math.ceil((wanted * percent) / 100));

@@ -33,6 +33,7 @@ export function newRun(
     nextWeight: 0,
     nextMirror: false,
     routedAt: null,
+    readySince: null,
     iterations: 0,
     failedChecks: 0,
     inconclusiveChecks: 0,

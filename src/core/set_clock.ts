@@ -12,7 +12,13 @@ export function movedBy(state: State, ms: number): State {
 /** The state without times that have not come yet: nothing happened in the future, and a check is due in time. */
 export function notAhead(state: State, now: number): State {
   const { run, phaseSince, lastTrafficAt } = state;
-  const latest = Math.max(phaseSince, lastTrafficAt ?? 0, run?.stageSince ?? 0, run?.routedAt ?? 0);
+  const latest = Math.max(
+    phaseSince,
+    lastTrafficAt ?? 0,
+    run?.stageSince ?? 0,
+    run?.routedAt ?? 0,
+    run?.readySince ?? 0,
+  );
   const intervalMs = run?.canary.analysis.intervalMs ?? 0;
   const checkMax = now + intervalMs;
   if (latest <= now && (run === null || run.nextCheckAt <= checkMax)) return state;
@@ -31,6 +37,7 @@ function withTimes(state: State, change: (at: number) => number): State {
       ...run,
       stageSince: change(run.stageSince),
       routedAt: run.routedAt === null ? null : change(run.routedAt),
+      readySince: run.readySince === null ? null : change(run.readySince),
       nextCheckAt: change(run.nextCheckAt),
     },
   };

@@ -42,7 +42,7 @@ Deno.test("no state has a time ahead of the clock, whatever was remembered; move
       deepEqual(movedBy(movedBy(frozen(state), ms), -ms), state);
       const now = NOW + ms;
       const { phaseSince, lastTrafficAt, run } = notAhead(frozen(state), now);
-      const times = [phaseSince, lastTrafficAt, run?.stageSince, run?.routedAt];
+      const times = [phaseSince, lastTrafficAt, run?.stageSince, run?.routedAt, run?.readySince];
       deepEqual(times.filter((at) => (at ?? 0) > now), []);
       if (run !== null) equal(run.nextCheckAt <= now + run.canary.analysis.intervalMs, true);
     }),

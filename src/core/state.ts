@@ -81,6 +81,8 @@ export interface Run {
   readonly nextMirror: boolean;
   /** When the routes were last observed as wanted, or null while they are not. */
   readonly routedAt: number | null;
+  /** Since when what receives traffic next is seen with the ready pods for it, or null while it is not. */
+  readonly readySince: number | null;
   readonly iterations: number;
   readonly failedChecks: number;
   /** Of `failedChecks`, those that were only inconclusive. */

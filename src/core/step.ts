@@ -14,6 +14,7 @@ import { stepReverting } from "./phases/reverting.ts";
 import { stepRollingBack } from "./phases/rolling_back.ts";
 import { stepStarting } from "./phases/starting.ts";
 import { stepWaiting } from "./phases/waiting.ts";
+import { withReadySince } from "./readiness.ts";
 import { targetLeaves } from "./traffic.ts";
 import type { Observation } from "./observation.ts";
 import type { State } from "./state.ts";
@@ -32,7 +33,7 @@ export function step(state: State, seen: Observation, now: number): Step {
   const turn: Turn = { canary, state: { ...state, canary: known, suspended }, seen, now };
   const { run } = turn.state;
   if (run === null) return withoutRun(turn);
-  const running: RunTurn = { ...turn, run };
+  const running: RunTurn = withReadySince({ ...turn, run });
   return guard(running) ?? withRun(running);
 }
 

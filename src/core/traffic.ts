@@ -1,6 +1,7 @@
 /** Moves that several phases share: routes made true and observed, the target scaled, fences put and taken. */
 import type { Action } from "./action.ts";
 import { canaryReplicas, enoughReady, podsFor } from "./capacity.ts";
+import { firstShareLeftMs } from "./readiness.ts";
 import type { Routes } from "./routes.ts";
 import type { Run } from "./state.ts";
 import { keep, type RunTurn, type Step, type Turn, wakeAt } from "./turn.ts";
@@ -36,7 +37,8 @@ export function routeActions(turn: Turn, wanted: Routes): readonly Action[] {
 
 /**
  * Brings routes to the share of the rollout in flight; nothing where that would give the canary more than it has and
- * its ready pods do not carry it, or its target is not fenced: the fence is seen first.
+ * its ready pods do not carry it, or its target is not fenced: the fence is seen first. Only a wake where proxies may
+ * not know those pods yet.
  */
 export function shareActions(turn: RunTurn): readonly Action[] {
   const { run, seen } = turn;
@@ -44,8 +46,9 @@ export function shareActions(turn: RunTurn): readonly Action[] {
   const rises = run.weight > routes.weight || (run.mirror && !routes.mirror);
   const wanted = canaryReplicas(run, seen, run.weight, run.mirror);
   const carries = enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
-  const mayRise = carries && fenceActions(turn).length === 0;
-  return rises && !mayRise ? [] : routeActions(turn, routesOf(turn, run));
+  if (rises && (!carries || fenceActions(turn).length > 0)) return [];
+  const left = firstShareLeftMs(turn, run);
+  return left > 0 ? [wakeAt(turn.now + left)] : routeActions(turn, routesOf(turn, run));
 }
 
 /** Keeps the fence, the share and what is derived as the rollout in flight has them, whatever else is waited for. */

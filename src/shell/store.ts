@@ -188,6 +188,7 @@ function hardPart(state: State): unknown {
     nextWeight: _weight,
     nextMirror: _mirror,
     routedAt: _routed,
+    readySince: _ready,
     nextCheckAt: _check,
     evidence: _evidence,
     ...hard

@@ -6,6 +6,7 @@ import { digestOf } from "../../src/core/digest.ts";
 import { at, type KubeObject, numberAt, stringAt } from "../../src/core/kube_object.ts";
 import { refKey } from "../../src/core/kube_object.ts";
 import { REVISION_ANNOTATION } from "../../src/core/names.ts";
+import { PROXIES_FOLLOW_MS } from "../../src/core/readiness.ts";
 import type { State } from "../../src/core/state.ts";
 import type { Change } from "./kube_server.ts";
 import type { RunRecord, ShopRecord } from "./records.ts";
@@ -52,7 +53,9 @@ function changed(world: World, record: ShopRecord, change: Change): void {
 function notePods(world: World, record: ShopRecord): void {
   const now = world.timeline.elapsed;
   const { target, primary } = record.shop.refs;
-  record.pods = [...record.pods.filter(({ at }) => at > now - 2 * STALE_MS), {
+  const since = now - 2 * STALE_MS;
+  const before = record.pods.findLast(({ at }) => at <= since);
+  record.pods = [...(before === undefined ? [] : [before]), ...record.pods.filter(({ at }) => at > since), {
     at: now,
     target: world.readyOf(target),
     primary: newestReady(world, record) ? world.readyOf(primary) : 0,
@@ -88,11 +91,24 @@ function routeWritten(
   }
   // A person deleted the state between the save and this write: there is nothing to hold it against.
   if (state === null) return;
-  if (weight > before.weight) rises(world, record, weight, state);
+  if (weight > before.weight) rises(world, record, { before, weight }, state);
   if (weight < before.weight) falls(world, record, state);
 }
 
-function rises(world: World, record: ShopRecord, weight: number, state: State | null): void {
+/** A pod of the canary was ready when it had to be, as far as an agent may have seen it. */
+function knownToProxies(world: World, record: ShopRecord): boolean {
+  const until = world.timeline.elapsed - PROXIES_FOLLOW_MS;
+  const earlier = record.pods.filter(({ at }) => at <= until);
+  const oldest = earlier.findLast(({ at }) => at <= until - STALE_MS);
+  return earlier.some((entry) => entry.target > 0 && (entry.at > until - STALE_MS || entry === oldest));
+}
+
+function rises(
+  world: World,
+  record: ShopRecord,
+  { before, weight }: { readonly before: Traffic; readonly weight: number },
+  state: State | null,
+): void {
   const run = state?.run ?? null;
   const record_ = run === null ? undefined : record.runs.get(run.id);
   if (state === null || run === null || record_ === undefined) {
@@ -113,6 +129,9 @@ function rises(world: World, record: ShopRecord, weight: number, state: State | 
     );
   }
   if (["promoting", "restoring"].includes(state.phase)) return;
+  if (before.weight === 0 && !before.mirror && !record.troubled && !knownToProxies(world, record)) {
+    world.violate("Before a first share, proxies had time to learn of its pods", `weight ${weight} is written`);
+  }
   if (!["progressing", "waiting-promotion", "pushing"].includes(state.phase)) {
     world.violate("A share rises only under checks", `weight ${weight} is written in phase "${state.phase}"`);
   }

@@ -218,6 +218,7 @@ export function aRun(overrides: Partial<Run> = {}): Run {
     nextWeight: 0,
     nextMirror: false,
     routedAt: NOW - MINUTE,
+    readySince: NOW - MINUTE,
     iterations: 0,
     failedChecks: 0,
     inconclusiveChecks: 0,

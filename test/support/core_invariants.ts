@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { Action, Announcement, AnnouncementKind } from "../../src/core/action.ts";
 import { lockDigest } from "../../src/core/decision.ts";
 import type { CheckResult, Observation } from "../../src/core/observation.ts";
+import { PROXIES_FOLLOW_MS } from "../../src/core/readiness.ts";
 import type { Phase, Run, State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { saved, type Turned } from "./story.ts";
@@ -18,20 +19,29 @@ export interface Memory {
   readonly opened: boolean;
   /** Since when routes are observed at 0, or null. */
   readonly zeroSince: number | null;
+  /** Since when a pod of the canary is seen ready, and all of the primary with the lock's revision, or null. */
+  readonly readySince: { readonly canary: number | null; readonly primary: number | null };
   readonly said: ReadonlyMap<string, string>;
 }
 
-export const NO_MEMORY: Memory = { passed: null, opened: false, zeroSince: 0, said: new Map() };
+export const NO_MEMORY: Memory = {
+  passed: null,
+  opened: false,
+  zeroSince: 0,
+  readySince: { canary: null, primary: null },
+  said: new Map(),
+};
 
 /** Checks one turn. Throws an AssertionError that names the broken sentence. */
 export function checkTurn(memory: Memory, turned: Turned): Memory {
   repeatable(turned);
   weights(turned);
-  const judged = judge(memory, turned);
+  const judged = lookedAt(judge(memory, turned), turned);
   rises(judged, turned);
   primaryShare(turned);
   scaledDown(judged, turned);
   capacityFirst(turned);
+  proxiesFollow(judged, turned);
   fencedFirst(turned);
   primaryFromLock(turned);
   reverts(turned);
@@ -150,6 +160,29 @@ function capacityFirst({ before, seen, actions }: Turned): void {
     const wanted = Math.max(1, Math.ceil((routes.weight * full) / 100));
     const enough = Math.ceil((wanted * run.canary.analysis.canaryReadyPercent) / 100);
     assert(target.ready >= enough, "A share moves to pods that are not ready");
+  }
+}
+
+function lookedAt(memory: Memory, { before, seen, now }: Turned): Memory {
+  const { canary, primary } = memory.readySince;
+  const all = primaryReady(before, seen) && seen.cluster.primary.old === 0;
+  const readySince = {
+    canary: seen.cluster.target.ready > 0 ? canary ?? now : null,
+    primary: all ? primary ?? now : null,
+  };
+  return { ...memory, readySince };
+}
+
+/** "Before a share relies on pods, they have been seen ready for as long as proxies take to learn of them." */
+function proxiesFollow({ readySince }: Memory, { before, after, seen, actions, now }: Turned): void {
+  const live = seen.cluster.routes;
+  const long = (since: number | null) => since !== null && now - since >= PROXIES_FOLLOW_MS;
+  const takesBack = [before.phase, after.phase].every((phase) => phase === "promoting" || phase === "restoring");
+  for (const { routes } of routesIn(actions)) {
+    const isFirst = live.weight === 0 && !live.mirror && (routes.weight > 0 || routes.mirror);
+    assert(!isFirst || takesBack || long(readySince.canary), "The first share meets pods that proxies may not know");
+    const isBack = takesBack && routes.weight < live.weight && before.run?.weight !== routes.weight;
+    assert(!isBack || long(readySince.primary), "Traffic goes back to pods that proxies may not know");
   }
 }
 
@@ -279,6 +312,7 @@ function after(memory: Memory, { before, after, seen, actions, now }: Turned): M
     passed: fresh ? null : memory.passed,
     opened: fresh || rose ? false : memory.opened,
     zeroSince: atZero(seen) ? memory.zeroSince ?? now : null,
+    readySince: memory.readySince,
     said,
   };
 }

@@ -7,6 +7,7 @@ import { type Lock, lockDigest } from "../decision.ts";
 import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
+import { followLeftMs } from "../readiness.ts";
 import { lastOf, newRun } from "../runs.ts";
 import {
   leadOver,
@@ -185,7 +186,13 @@ function bringUp(turn: RunTurn): Step {
   const wanted = Math.max(primary.replicas, 1);
   const ready = primary.exists && primary.revision === lock.release.revision && primary.observed &&
     enoughReady(primary.ready, wanted, canary.analysis.primaryReadyPercent);
-  if (ready && actions.length === 0) return advance(turn, "routing");
+  if (ready && actions.length === 0) {
+    const left = followLeftMs(turn);
+    if (left === 0) return advance(turn, "routing");
+    return keep(turn, {}, [wakeAt(turn.now + left)], {
+      waitsFor: "Lets proxies learn of the primary's pods before traffic goes to them.",
+    });
+  }
   const deadline = run.stageSince + canary.progressDeadlineMs;
   if (primary.failed !== null || turn.now >= deadline) {
     const why = primary.failed ?? "its pods are not ready in time";

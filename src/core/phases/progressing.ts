@@ -5,6 +5,7 @@
 import type { Action } from "../action.ts";
 import { count, gather, judgeRound } from "../analysis.ts";
 import { canaryReplicas, enoughReady } from "../capacity.ts";
+import { firstShareLeftMs } from "../readiness.ts";
 import { rollBack } from "../runs.ts";
 import { fenceActions, keepUpActions, routesAgree, routesObserved, routesOf, shareActions } from "../traffic.ts";
 import { advance, announce, enter, forget, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
@@ -62,6 +63,8 @@ function trafficGate(turn: RunTurn): Step {
   return { state: { ...step.state, run: { ...run, nextCheckAt, stage } }, actions: step.actions };
 }
 
+const FOLLOWS = "Lets proxies learn of the canary's pods before its first share.";
+
 /** Pods first: the share waits until the canary can carry it. */
 function capacity(turn: RunTurn): Step {
   const { run, seen, now } = turn;
@@ -72,6 +75,8 @@ function capacity(turn: RunTurn): Step {
     return keep(turn, { stageSince: now }, [...keepRoutes, { type: "scale-target", replicas: wanted }]);
   }
   const ready = target.observed && enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
+  const left = firstShareLeftMs(turn, { weight: run.nextWeight, mirror: run.nextMirror });
+  if (ready && left > 0) return keep(turn, {}, [...keepRoutes, wakeAt(now + left)], { waitsFor: FOLLOWS });
   if (ready) {
     return advance(turn, "routing", { weight: run.nextWeight, mirror: run.nextMirror, routedAt: null });
   }
@@ -103,12 +108,14 @@ function routing(turn: RunTurn): Step {
   if (unfenced.length > 0) return keep(turn, {}, unfenced);
   const writes = shareActions(turn);
   const deadline = run.stageSince + run.canary.progressDeadlineMs;
-  if (writes.length === 0 && !routesAgree(turn, routes)) {
+  const isWritten = writes.some(({ type }) => type === "route");
+  if (writes.length > 0 && !isWritten) return keep(turn, {}, writes, { waitsFor: FOLLOWS });
+  if (!isWritten && !routesAgree(turn, routes)) {
     const why = `Pods went away before weight ${run.weight}: ${seen.cluster.target.ready} are ready.`;
     if (now >= deadline) return rollBack(turn, "failed", announcement.deadline(why));
     return keep(turn, {}, [wakeAt(deadline)], { waitsFor: why });
   }
-  if (writes.length > 0) return keep(turn, {}, [...writes, advanced(turn)], traffic);
+  if (isWritten) return keep(turn, {}, [...writes, advanced(turn)], traffic);
   if (!routesObserved(turn, routes)) {
     const { reason, accepted } = seen.cluster.routes;
     const why = `The route is not accepted: ${reason ?? "its controller says nothing"}.`;

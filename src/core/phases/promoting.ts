@@ -5,6 +5,7 @@
 import type { Action } from "../action.ts";
 import { canaryReplicas, enoughReady, fullReplicas, podsFor } from "../capacity.ts";
 import { lockDigest } from "../decision.ts";
+import { followLeftMs, primaryReady } from "../readiness.ts";
 import { lastOf } from "../runs.ts";
 import {
   fenceActions,
@@ -32,7 +33,7 @@ export function stepPromoting(turn: RunTurn): Step {
       waitsFor: "Applies the primary.",
     });
   }
-  if (isReady(turn)) return takeBack(turn);
+  if (primaryReady(turn)) return takeBack(turn);
   const wanted = Math.max(1, primary.replicas);
   const deadline = run.stageSince + run.canary.progressDeadlineMs;
   const late = now >= deadline || primary.failed !== null;
@@ -62,14 +63,10 @@ export function stepPromoting(turn: RunTurn): Step {
   return keep(turn, relief.run, [...relief.actions, wakeAt(deadline)], { waitsFor: what });
 }
 
-/** Enough pods of the newest template, and no older one left. */
-function isReady(turn: RunTurn): boolean {
-  const { primary } = turn.seen.cluster;
-  return primary.observed && primary.old === 0 &&
-    enoughReady(primary.ready, Math.max(1, primary.replicas), turn.run.canary.analysis.primaryReadyPercent);
-}
-
-/** When the primary's available pods cannot carry its share, the canary is scaled up and takes it. */
+/**
+ * When the primary's available pods cannot carry its share, the canary is scaled up and takes it. At once: proxies that do
+ * not know its pods yet lose nothing that the primary would have answered.
+ */
 export function protectShare(
   turn: RunTurn,
 ): { readonly run: Partial<RunTurn["run"]>; readonly actions: readonly Action[] } {
@@ -116,6 +113,13 @@ function takeBack(turn: RunTurn): Step {
   const step = strategy.type === "weights" ? strategy.stepWeightPromotion : 0;
   const due = step > 0 && run.stage === "routing" ? run.nextCheckAt : now;
   if (now < due) return keep(turn, { routedAt }, [wakeAt(due)], { lastTrafficAt: now });
+  const left = run.weight > 0 ? followLeftMs(turn) : 0;
+  if (left > 0) {
+    return keep(turn, { routedAt }, [wakeAt(now + left)], {
+      lastTrafficAt: now,
+      waitsFor: "Lets proxies learn of the primary's pods before traffic goes back to them.",
+    });
+  }
   const weight = step > 0 ? Math.max(0, run.weight - step) : 0;
   const name = `${run.canary.id.name}.${run.canary.id.namespace}`;
   const message = weight === 0 ? "Routing all traffic to primary" : `Advance ${name} primary weight ${100 - weight}`;
@@ -134,7 +138,7 @@ export function stepFinalising(turn: RunTurn): Step {
   const routes = routesOf(turn, run);
   const keepUp = [...routeActions(turn, routes), ...repairActions(turn)];
   if (keepUp.length > 0 || !routesObserved(turn, routes)) return keep(turn, { routedAt: null }, keepUp);
-  if (!isReady(turn)) return lost(turn);
+  if (!primaryReady(turn)) return lost(turn);
   const routedAt = run.routedAt ?? now;
   const left = settleLeftMs({ ...turn, run: { ...run, routedAt } });
   if (left > 0) {

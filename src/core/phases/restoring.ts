@@ -2,7 +2,7 @@
  * The primary of a committed promotion did not get ready: the previous lock (remembered, Git is not needed) is applied
  * again; when it is ready traffic goes back, the canary goes to zero, and Git is told.
  */
-import { enoughReady } from "../capacity.ts";
+import { followLeftMs, primaryReady } from "../readiness.ts";
 import { lastOf, turnedDown } from "../runs.ts";
 import {
   repairActions,
@@ -17,15 +17,13 @@ import { announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } f
 import { protectShare } from "./promoting.ts";
 
 export function stepRestoring(turn: RunTurn): Step {
-  const { run, state, seen, now, canary } = turn;
+  const { run, state, seen, now } = turn;
   const lock = state.lock;
   if (lock === null) return enter(turn, "new", { run: null });
   const { primary } = seen.cluster;
   const repairs = repairActions(turn);
   const wanted = Math.max(1, primary.replicas);
-  const ready = primary.exists && primary.revision === lock.release.revision && primary.observed && primary.old === 0 &&
-    enoughReady(primary.ready, wanted, canary.analysis.primaryReadyPercent);
-  if (!ready) {
+  if (!primaryReady(turn)) {
     const relief = protectShare(turn);
     const what = `Waits for the previous primary: ${primary.ready} of ${wanted} pods are ready.`;
     const late = now >= run.stageSince + run.canary.progressDeadlineMs || primary.failed !== null;
@@ -35,6 +33,12 @@ export function stepRestoring(turn: RunTurn): Step {
       return { state: { ...step.state, run: { ...run, ...relief.run } }, actions: step.actions };
     }
     return keep(turn, relief.run, actions, { waitsFor: what });
+  }
+  const followLeft = seen.cluster.routes.weight > 0 ? followLeftMs(turn) : 0;
+  if (followLeft > 0) {
+    return keep(turn, {}, [...repairs, wakeAt(now + followLeft)], {
+      waitsFor: "Lets proxies learn of the primary's pods before traffic goes back to them.",
+    });
   }
   const back: RunTurn = { ...turn, run: { ...run, weight: 0, mirror: false } };
   const routes = routesOf(back, back.run);

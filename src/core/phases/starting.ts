@@ -4,7 +4,8 @@
  */
 import type { Action } from "../action.ts";
 import { longestWindowMs } from "../analysis.ts";
-import { canaryReplicas, enoughReady } from "../capacity.ts";
+import { firstReplicas } from "../capacity.ts";
+import { canaryUp } from "../readiness.ts";
 import { rollBack } from "../runs.ts";
 import type { Stage } from "../state.ts";
 import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes, unfenceActions } from "../traffic.ts";
@@ -65,14 +66,6 @@ function apply(turn: RunTurn): Step {
   return waitAndTell(turn, "waiting", what, { severity: trouble ? "warn" : "info", alert: trouble });
 }
 
-/** Replicas that the first share will want, so that the first step finds its pods ready. */
-function firstReplicas(turn: RunTurn): number {
-  const { run, seen } = turn;
-  const { strategy, mirror } = run.canary.analysis;
-  const first = strategy.type === "weights" ? strategy.steps[0] ?? 100 : 100;
-  return canaryReplicas(run, seen, run.canary.skipAnalysis ? 0 : first, mirror);
-}
-
 function scaleUp(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const { target } = seen.cluster;
@@ -84,14 +77,12 @@ function scaleUp(turn: RunTurn): Step {
       severity: "warn",
     });
   }
-  const wanted = firstReplicas(turn);
+  const wanted = firstReplicas(run, seen);
   const actions: Action[] = [{ type: "floor-primary", floor: run.primaryReplicas }];
   if (target.replicas < wanted) {
     return keep(turn, { stageSince: now }, [...actions, { type: "scale-target", replicas: wanted }]);
   }
-  const ready = target.observed && target.old === 0 && target.updated >= wanted &&
-    enoughReady(target.ready, wanted, run.canary.analysis.canaryReadyPercent);
-  if (ready) return advance(turn, "comparing", { nextCheckAt: now });
+  if (canaryUp(turn)) return advance(turn, "comparing", { nextCheckAt: now });
   const deadline = run.stageSince + run.canary.progressDeadlineMs;
   if (target.failed !== null || now >= deadline) {
     return rollBack(
