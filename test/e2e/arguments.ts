@@ -1,4 +1,5 @@
 /** What `deno task e2e` was asked for. */
+import type { Ways } from "./keep.ts";
 import type { Suite } from "./suite.ts";
 
 export interface Wanted {
@@ -13,6 +14,8 @@ export interface Wanted {
   readonly again: number;
   /** Set for the process inside: where it leaves its outcome. */
   readonly outcome: string | null;
+  /** Set for the process inside: how a person gets to what is kept. */
+  readonly ways: Ways | null;
 }
 
 const NUMBERS = { lanes: [1, 4], again: [0, 3] } as const;
@@ -22,7 +25,7 @@ export function parse(args: readonly string[], suites: readonly Suite[]): Wanted
   const flags = args.filter((arg) => arg.startsWith("--"));
   const names = args.filter((arg) => !arg.startsWith("--"));
   const unknown = [
-    ...flags.filter((flag) => !/^--(all|keep|lanes=\d+|again=\d+|outcome=.+)$/.test(flag)),
+    ...flags.filter((flag) => !/^--(all|keep|lanes=\d+|again=\d+|outcome=.+|ways=\d+,.+)$/.test(flag)),
     ...names.filter((name) => !suites.some((suite) => suite.name === name)),
   ];
   if (unknown.length > 0) throw new Error(`"${unknown[0]}" is not understood.\n${usage(suites)}`);
@@ -39,12 +42,18 @@ export function parse(args: readonly string[], suites: readonly Suite[]): Wanted
     lanes: Math.min(numberOf(flags, "lanes", 2), chosen.length),
     again: numberOf(flags, "again", 0),
     outcome: valueOf(flags, "outcome"),
+    ways: waysOf(flags),
   };
 }
 
 function valueOf(flags: readonly string[], name: string): string | null {
   const start = `--${name}=`;
   return flags.find((flag) => flag.startsWith(start))?.slice(start.length) ?? null;
+}
+
+function waysOf(flags: readonly string[]): Ways | null {
+  const [port = "", ...rest] = valueOf(flags, "ways")?.split(",") ?? [];
+  return port === "" ? null : { pagePort: Number(port), folder: rest.join(",") };
 }
 
 function numberOf(flags: readonly string[], name: keyof typeof NUMBERS, preset: number): number {

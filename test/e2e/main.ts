@@ -9,10 +9,11 @@ import { parse, type Wanted } from "./arguments.ts";
 import { checkNamespaces, isInside, runInside } from "./namespace.ts";
 import { POOLED, type PooledCheck } from "./pooled.ts";
 import { type Outcome, runSuite } from "./run_suite.ts";
+import { openWays } from "./keep.ts";
 import { Checks, type Suite } from "./suite.ts";
 import { SUITES } from "./suites/mod.ts";
 
-const EXIT = { ok: 0, failed: 1, usage: 2, leftOut: 3 } as const;
+const EXIT = { ok: 0, failed: 1, usage: 2, leftOut: 3, interrupted: 130 } as const;
 
 function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
@@ -28,17 +29,31 @@ async function prepare({ suites }: Wanted): Promise<void> {
   await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", "test/e2e/pods/main.ts"], { cwd: root });
 }
 
+/** Ctrl-C reaches the processes inside as well, which take things down and end; out here nothing more is begun. */
+class Interrupt {
+  asked = false;
+  /** A suite was cut short by it: what is known is not the whole. */
+  hasCut = false;
+  readonly listen = (): void => void (this.asked = true);
+}
+
+const interrupt = new Interrupt();
+
 /** Runs a suite in a namespace of its own; whatever ends it early is a failure. */
 async function outcomeOf(suite: Suite, { keep, lanes }: Wanted): Promise<Outcome> {
   const file = await Deno.makeTempFile({ prefix: `serin-e2e-${suite.name}-`, suffix: ".json" });
   const told = (line: string): void => say(lanes > 1 ? `${suite.name.padEnd(14)}${line}\n` : `${line}\n`);
+  const ways = keep ? await openWays() : null;
   try {
-    const args = [suite.name, `--outcome=${file}`, ...keep ? ["--keep"] : []];
-    const code = await runInside(import.meta.url, args, told);
+    const kept = ways === null ? [] : ["--keep", `--ways=${ways.pagePort},${ways.folder}`];
+    const args = [suite.name, `--outcome=${file}`, ...kept];
+    const code = await runInside(import.meta.url, args, { told, entered: ways?.entered });
+    if (interrupt.asked && code === EXIT.interrupted) interrupt.hasCut = true;
     const text = await Deno.readTextFile(file);
     if (text !== "") return JSON.parse(text);
     return { passed: 0, failures: [`the suite ended early, with status ${code}`], left: [] };
   } finally {
+    await ways?.close();
     await Deno.remove(file);
   }
 }
@@ -47,12 +62,12 @@ async function runAll(wanted: Wanted): Promise<ReadonlyMap<Suite, Outcome>> {
   const outcomes = new Map<Suite, Outcome>();
   const waiting = [...wanted.suites];
   const lane = async (): Promise<void> => {
-    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
+    for (let suite = waiting.shift(); suite !== undefined && !interrupt.asked; suite = waiting.shift()) {
       outcomes.set(suite, await outcomeOf(suite, wanted));
     }
   };
   await Promise.all(Array.from({ length: wanted.lanes }, lane));
-  for (let turn = 1; turn <= wanted.again; turn++) {
+  for (let turn = 1; turn <= wanted.again && !interrupt.asked; turn++) {
     for (const suite of wanted.suites.filter((one) => (outcomes.get(one)?.failures.length ?? 0) > 0)) {
       say(`${suite.name} has failed and is run again by itself (${turn} of ${wanted.again})\n`);
       outcomes.set(suite, await outcomeOf(suite, { ...wanted, lanes: 1 }));
@@ -82,7 +97,12 @@ async function pooled(
 
 /** @returns the exit status */
 async function outside(wanted: Wanted): Promise<number> {
+  Deno.addSignalListener("SIGINT", interrupt.listen);
   const outcomes = await runAll(wanted);
+  if (interrupt.hasCut || (interrupt.asked && outcomes.size < wanted.suites.length)) {
+    say("\ninterrupted: everything was taken down\n");
+    return EXIT.interrupted;
+  }
   const checks = new Checks(say);
   if (POOLED.length > 0) say("all suites together\n");
   for (const row of POOLED) await checks.check(row.name, () => pooled(row, outcomes, wanted));
@@ -96,11 +116,16 @@ async function outside(wanted: Wanted): Promise<number> {
   return failures.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
-async function inside({ suites, keep, outcome }: Wanted): Promise<number> {
+async function inside({ suites, ways, outcome }: Wanted): Promise<number> {
+  const { promise: interrupted, resolve } = Promise.withResolvers<void>();
+  // The first process of a namespace gets no signal that it does not ask for.
+  Deno.addSignalListener("SIGINT", resolve);
+  const cut = (): never => Deno.exit(EXIT.interrupted);
   for (const suite of suites) {
-    const result = await runSuite(suite, { keep, say });
+    const result = await runSuite(suite, { ways, interrupted, cut, say });
     if (outcome !== null) await Deno.writeTextFile(outcome, JSON.stringify(result));
   }
+  Deno.removeSignalListener("SIGINT", resolve);
   return EXIT.ok;
 }
 

@@ -3,6 +3,7 @@
  * has a way out, and when its first process ends, all others end with it, whatever happened.
  */
 import { MissingToolError, onPath } from "../servers/commands.ts";
+import { firstChildOf } from "./keep.ts";
 import { FIRST_SITE, hostOf, SECOND_SITE } from "./site.ts";
 
 /** Set for the process inside; not "SERIN_…", which would be a field of the agent's configuration. */
@@ -42,14 +43,17 @@ export async function checkNamespaces(): Promise<void> {
 export async function runInside(
   script: string,
   args: readonly string[],
-  told: (line: string) => void,
+  options: {
+    readonly told: (line: string) => void;
+    /** Called with the id, out here, of the first process inside. */
+    readonly entered?: ((pid: number) => Promise<void>) | undefined;
+  },
 ): Promise<number> {
   const child = namespaced([Deno.execPath(), "run", "--allow-all", script, ...args]).spawn();
-  // The terminal's interrupt reaches the process inside as well, which takes things down and ends.
-  const wait = (): void => {};
-  Deno.addSignalListener("SIGINT", wait);
-  const [{ code }] = await Promise.all([child.status, tellLines(child.stdout, told), tellLines(child.stderr, told)]);
-  Deno.removeSignalListener("SIGINT", wait);
+  const { told, entered } = options;
+  const lines = [tellLines(child.stdout, told), tellLines(child.stderr, told)];
+  if (entered !== undefined) await entered(await firstChildOf(child.pid));
+  const [{ code }] = await Promise.all([child.status, ...lines]);
   return code;
 }
 

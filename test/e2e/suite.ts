@@ -1,4 +1,5 @@
 /** What a suite is, and how its checks are counted: each is told as it ends, and a failed one does not hide the rest. */
+import type { Keeper } from "./keep.ts";
 import type { Processes } from "./processes.ts";
 
 export interface Suite {
@@ -24,8 +25,8 @@ export interface Run {
   readonly checks: Checks;
   /** Leaves something for a check over all suites of the run (pooled.ts): plain JSON, since suites are processes. */
   readonly leave: (kind: string, value: unknown) => void;
-  /** With `--keep`: says how to look around, and resolves when the person interrupts. At once without it. */
-  readonly keep: (how: readonly string[]) => Promise<void>;
+  /** With `--keep`: keeps what is there before it is taken down. */
+  readonly keeper: Pick<Keeper, "show" | "keep">;
 }
 
 /** Checks of a run. */

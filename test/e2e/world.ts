@@ -123,6 +123,20 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
   };
   let agent = await start(options.settings);
   const loads: Load[] = [];
+  run.keeper.show(() => {
+    const kubectl = `kubectl --kubeconfig ${plane.kubeconfig}`;
+    const engine = { self: [], flux: ["kustomizations"], argocd: ["applications"] }[options.engine];
+    return {
+      page: new URL(agent.url),
+      token: agent.apiToken,
+      commands: [
+        `${kubectl} get pods -A`,
+        ...engine.map((kind) => `${kubectl} get ${kind} -A`),
+        `curl -s -H "Host: ${HOST}" ${data.gatewayUrl}`,
+        `git clone ${options.forge?.cloneUrl ?? git.urlOf(REPOSITORY)}`,
+      ],
+    };
+  });
   return {
     plane,
     data,
@@ -144,6 +158,7 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
       return load;
     },
     async close() {
+      await run.keeper.keep();
       for (const load of loads) await load.stop();
       if (options.git === undefined) await git.stop();
       await checkPrivileges(run, { auditLog: plane.auditLog, objects: installed, starts: plane.starts });

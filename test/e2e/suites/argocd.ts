@@ -57,7 +57,6 @@ async function besideArgoCd(
   try {
     if (applier === undefined) throw new Error("Argo CD was not started");
     await story(world, argocdApplier(world, applier), applier);
-    await run.keep([`kubectl --kubeconfig ${world.plane.kubeconfig} -n argocd get applications`]);
   } finally {
     await world.close();
   }

@@ -51,7 +51,7 @@ async function besideFlux(
   try {
     if (applier === undefined) throw new Error("Flux was not started");
     await story(world, fluxApplier(world, applier));
-    await run.keep([`kubectl --kubeconfig ${world.plane.kubeconfig} -n flux-system get kustomizations`]);
+    await run.keeper.keep();
   } finally {
     await applier?.stop();
     await world.close();

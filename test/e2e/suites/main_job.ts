@@ -37,11 +37,6 @@ export const mainJob: Suite = {
       });
       await idling(world, run.checks);
       await story(world, run);
-      await run.keep([
-        `kubectl --kubeconfig ${world.plane.kubeconfig} get pods -A`,
-        `page ${world.agent.url}/ with the token ${world.agent.apiToken}`,
-        `repository ${world.git.urlOf("fleet")}`,
-      ]);
     } finally {
       await world.close();
     }
