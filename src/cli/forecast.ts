@@ -8,6 +8,7 @@ import { timeText } from "../ledger/file_text.ts";
 import { type FieldPath, formatPath } from "../schema/path.ts";
 import { readYaml } from "../schema/places.ts";
 import type { LedgerFiles } from "../shell/ledger_files.ts";
+import { kustomizationFolder } from "../spec/kustomize_reach.ts";
 
 /**
  * - `nothing`: users are on what the manifests declare.
@@ -119,6 +120,10 @@ function goneOf(key: string, { catalogue, ledger, isRead }: ForecastInput): Fore
   const where = declaredIn === null ? "" : ` (it was in "${declaredIn.canary}")`;
   if (declaredIn !== null && !isRead(declaredIn.canary)) {
     return { ...gone, outcome: "unknown", reason: `"${declaredIn.canary}" is not among the paths that are read` };
+  }
+  if (declaredIn !== null && kustomizationFolder(declaredIn.canary) !== null) {
+    const reason = `"${declaredIn.canary}" is rendered by kustomize, which is not run here: the agent knows`;
+    return { ...gone, outcome: "unknown", reason };
   }
   const isUnread = declaredIn !== null && catalogue.unknownFiles.includes(declaredIn.canary);
   return isUnread

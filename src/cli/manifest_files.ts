@@ -4,6 +4,7 @@ import type { Capabilities } from "../spec/capabilities.ts";
 import { CatalogueIndex } from "../spec/catalogue.ts";
 import { sortComplaints } from "../spec/complaints.ts";
 import { FILE_SIZE_MAX_BYTES, parseFile } from "../spec/parse_file.ts";
+import { leftUnrendered } from "../spec/rendered_file.ts";
 import type { ParsedArgs } from "./args.ts";
 import type { OptionRow } from "./args.ts";
 import { CliFailure, type CliIo, EXIT } from "./io.ts";
@@ -83,7 +84,7 @@ export interface ReadManifests {
 export async function catalogueOf({ paths, read, capabilities, commit }: ReadManifests, io: CliIo): Promise<Catalogue> {
   const index = new CatalogueIndex(capabilities);
   for (const [done, path] of paths.entries()) {
-    index.update(path, parseFile(path, await read(path)));
+    index.update(path, leftUnrendered(parseFile(path, await read(path))));
     if (io.isTerminal && (done + 1) % PROGRESS_EVERY_FILES === 0) {
       io.stderr(`\rRead ${done + 1} of ${paths.length} files`);
     }

@@ -182,3 +182,22 @@ for (const [args, files, words] of WRONG) {
     assert.equal(stdout, "");
   });
 }
+
+Deno.test("plan: what kustomize renders is neither a rollout nor gone, and it is said that it was not looked at", async () => {
+  const canary = "apps/shop/canary.yaml";
+  const lock = ".serin/eu/prod/shop/primary.yaml";
+  const rendered: Files = {
+    ...edited(LOCKED, canary, "spec:\n", "spec:\n  render: kustomize\n"),
+    "apps/shop/kustomization.yaml": "resources: [canary.yaml, deployment.yaml]\n",
+  };
+  const files = edited(rendered, lock, canary, "apps/shop/kustomization.yaml");
+  const result = await planned(files);
+  assert.deepEqual(outcomes(result), { "prod/api": "nothing", "prod/shop": "unknown" });
+  assert.match(result.canaries[1].reason, /is rendered by kustomize, which is not run here/);
+  assert.deepEqual(
+    result.complaints.map(({ file, severity }: { file: string; severity: string }) => [file, severity]),
+    [
+      [canary, "warning"],
+    ],
+  );
+});

@@ -37,6 +37,8 @@ export interface StageOptions {
   readonly telling: Parameters<typeof compose>[1]["telling"];
   /** Bound on the agent's requests to the API server; 15 s unless told otherwise. */
   readonly requestTimeoutMs?: number;
+  /** Path of the program that renders kustomizations; none is needed where none asks for it. */
+  readonly kustomize?: string;
   /** More lines of the configuration, as YAML. */
   readonly settings?: string;
   /** "sandbox" unless told otherwise. */
@@ -106,6 +108,7 @@ async function runAgent(
     readText: (path) => Deno.readTextFile(path),
     telling: options.telling,
     ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
+    ...(options.kustomize === undefined ? {} : { kustomize: options.kustomize }),
   });
   const stop = new AbortController();
   const running = composed.run(stop.signal);

@@ -73,6 +73,23 @@ export function unrendered(
   };
 }
 
+/** A file without its Canaries that are rendered, for whoever renders nothing; a warning says of each that it is not read. */
+export function leftUnrendered(file: ParsedFile): ParsedFile {
+  const rendered = file.canaryDocs.filter(isRendered);
+  if (rendered.length === 0) return file;
+  const canaryDocs = file.canaryDocs.filter((document) => !rendered.includes(document));
+  const warnings = rendered.map((document): Complaint => ({
+    file: file.path,
+    line: document.lineOf(["spec", "render"]),
+    field: "spec.render",
+    message: "Is rendered by kustomize, which this command does not run: nothing is said of this Canary",
+    fix: "Ask the agent, which renders it, with `serin status`",
+    severity: "warning",
+    canary: null,
+  }));
+  return { ...file, state: "unknown", canaryDocs, complaints: [...file.complaints, ...warnings] };
+}
+
 /** A file as it is read for canaries that are not rendered, where a kustomization reaches it. */
 export function withoutRendered(file: ParsedFile, cover: Cover): ParsedFile {
   const isTaken = (document: SpecDocument): boolean => {

@@ -58,7 +58,10 @@ export interface TestStage extends Stage, Pick<Watched, "view" | "see"> {
 
 export interface TestStageOptions extends
   Partial<
-    Pick<StageOptions, "clock" | "requestTimeoutMs" | "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox">
+    Pick<
+      StageOptions,
+      "clock" | "requestTimeoutMs" | "kustomize" | "settings" | "cluster" | "engine" | "repositoryUrl" | "sandbox"
+    >
   > {
   /** What happens in the cluster before the agent starts; what it returns is done before the sandbox ends. */
   readonly prepare?: (sandbox: Sandbox) => Promise<Leave> | Leave;
