@@ -39,7 +39,6 @@ import type { Tables } from "./shell/tables.ts";
 import type { Telling } from "./shell/telling.ts";
 import { DETECT } from "./shell/undecided.ts";
 import { BUILT_CHOICES, type Capabilities } from "./spec/capabilities.ts";
-import { LiveStatus, progressIn } from "./telemetry/live_status.ts";
 
 export interface Platform {
   readonly clock: Clock;
@@ -133,15 +132,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const secretKey = config.secrets.copy && !readOnly
       ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
       : null;
-    const shared = {
-      config,
-      platform,
-      cluster,
-      identity,
-      telling,
-      isLeader: () => election.isLeader(),
-      agent: () => agent,
-    };
+    const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
     const made = openBranches(groups, remotes, shared);
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = steadyStore(createStateStore({ cluster, epoch: () => election.epoch(), readOnly }), clock);
@@ -248,8 +239,6 @@ interface Shared {
   readonly identity: ClusterIdentity;
   readonly isLeader: () => boolean;
   readonly telling: Telling;
-  /** Once it is made. */
-  readonly agent: () => ServingAgent;
 }
 
 /** One branch of one remote: as many sources as name it, and one writer. */
@@ -315,31 +304,7 @@ function openBranch(
     cannotPush: () => right.problem,
     onPushRight: (listener) => void listeners.push(listener),
   }));
-  const live = openLiveStatus(group, remote, shared);
-  return { branches, runs: [...sources, ledger, right, ...live] };
-}
-
-/** None unless it is asked for, and who writes nothing tells nothing there. */
-function openLiveStatus(
-  group: Group,
-  remote: OpenedRemote["remote"],
-  { config, platform, isLeader, telling, agent }: Shared,
-): readonly LiveStatus[] {
-  const [first] = group;
-  if (!first.statusRef || config.mode === "observe") return [];
-  const names = new Set(group.map(({ name }) => name));
-  const live = new LiveStatus({
-    clock: platform.clock,
-    cluster: config.cluster,
-    branch: first.branch,
-    author: { name: first.authorName, email: first.authorEmail },
-    canaries: () => progressIn(agent(), names),
-    isLeader,
-    push: (signal) => remote.pushAside(signal),
-    log: (level, event, fields) => telling.log(level, event, fields),
-  });
-  remote.keepAside(live);
-  return [live];
+  return { branches, runs: [...sources, ledger, right] };
 }
 
 interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {
