@@ -39,6 +39,7 @@ import type { Tables } from "./shell/tables.ts";
 import type { Telling } from "./shell/telling.ts";
 import { DETECT } from "./shell/undecided.ts";
 import { BUILT_CHOICES, type Capabilities } from "./spec/capabilities.ts";
+import { LiveStatus, progressIn } from "./telemetry/live_status.ts";
 
 export interface Platform {
   readonly clock: Clock;
@@ -132,7 +133,15 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
     const secretKey = config.secrets.copy && !readOnly
       ? await secretKeyOrShare(cluster, platform.endpoint.namespace, telling)
       : null;
-    const shared = { config, platform, cluster, identity, telling, isLeader: () => election.isLeader() };
+    const shared = {
+      config,
+      platform,
+      cluster,
+      identity,
+      telling,
+      isLeader: () => election.isLeader(),
+      agent: () => agent,
+    };
     const made = openBranches(groups, remotes, shared);
     for (const scope of stateScopes(config)) await cluster.watch(scope);
     const store = steadyStore(createStateStore({ cluster, epoch: () => election.epoch(), readOnly }), clock);
@@ -239,6 +248,8 @@ interface Shared {
   readonly identity: ClusterIdentity;
   readonly isLeader: () => boolean;
   readonly telling: Telling;
+  /** Once it is made. */
+  readonly agent: () => ServingAgent;
 }
 
 /** One branch of one remote: as many sources as name it, and one writer. */
@@ -304,7 +315,31 @@ function openBranch(
     cannotPush: () => right.problem,
     onPushRight: (listener) => void listeners.push(listener),
   }));
-  return { branches, runs: [...sources, ledger, right] };
+  const live = openLiveStatus(group, remote, shared);
+  return { branches, runs: [...sources, ledger, right, ...live] };
+}
+
+/** None unless it is asked for, and who writes nothing tells nothing there. */
+function openLiveStatus(
+  group: Group,
+  remote: OpenedRemote["remote"],
+  { config, platform, isLeader, telling, agent }: Shared,
+): readonly LiveStatus[] {
+  const [first] = group;
+  if (!first.statusRef || config.mode === "observe") return [];
+  const names = new Set(group.map(({ name }) => name));
+  const live = new LiveStatus({
+    clock: platform.clock,
+    cluster: config.cluster,
+    branch: first.branch,
+    author: { name: first.authorName, email: first.authorEmail },
+    canaries: () => progressIn(agent(), names),
+    isLeader,
+    push: (signal) => remote.pushAside(signal),
+    log: (level, event, fields) => telling.log(level, event, fields),
+  });
+  remote.keepAside(live);
+  return [live];
 }
 
 interface Standing extends Pick<Election, "isLeader" | "epoch" | "stop"> {

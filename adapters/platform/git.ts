@@ -5,8 +5,9 @@
  */
 import { BugError, RejectedError, UnavailableError } from "../../src/errors.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot } from "../../src/ports/git.ts";
+import type { AsideRef, CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot } from "../../src/ports/git.ts";
 import type { GitAccessSource } from "./git/access.ts";
+import { Aside, type MadeAside } from "./git/aside.ts";
 import { checkedBranch } from "./git/branch_name.ts";
 import { Connection } from "./git/connection.ts";
 import { History } from "./git/history.ts";
@@ -14,7 +15,7 @@ import { HttpTransport } from "./git/http_transport.ts";
 import { Mutex } from "./git/mutex.ts";
 import { isOid, ObjectStore } from "./git/object_store.ts";
 import { AnswerFault } from "./git/pkt_line.ts";
-import { makeCommits, pushCommits } from "./git/push.ts";
+import { type MadeCommits, makeCommits, pushCommits, type Pushed } from "./git/push.ts";
 import { parseRemoteAddress, type RemoteAddress } from "./git/remote_address.ts";
 import { Signing, type SigningKeySource } from "./git/signing.ts";
 import { StoredSnapshot, storedSnapshot } from "./git/snapshot.ts";
@@ -53,8 +54,19 @@ export interface GitRemoteOptions {
   readonly fetchBytesMax?: number;
 }
 
-/** The Git port, and giving back what it holds: connections, keys in files, programs. */
-export type OpenGitRemote = GitRemote & { close(): Promise<void> };
+/** The Git port, a ref beside the branch, and giving back what it holds: connections, keys in files, programs. */
+export interface OpenGitRemote extends GitRemote {
+  /** Keeps a ref beside the branch from now on: it goes along with pushes where the server moves both or none. */
+  keepAside(aside: AsideRef): void;
+  /**
+   * Pushes that ref by itself, where it has something new to say.
+   *
+   * @throws {RejectedError} the server does not take it
+   * @throws {UnavailableError} no answer
+   */
+  pushAside(signal?: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
 
 /**
  * Opens one branch of a remote; sends nothing yet.
@@ -84,6 +96,7 @@ class RemoteBranch implements OpenGitRemote {
   #given: readonly WeakRef<StoredSnapshot>[] = [];
   #snapshotsSinceSweep = 0;
   readonly #closing = new AbortController();
+  #aside: Aside | undefined;
 
   constructor(options: GitRemoteOptions) {
     const { clock, signingKey, signedBy } = options;
@@ -136,6 +149,16 @@ class RemoteBranch implements OpenGitRemote {
         if (cause instanceof RejectedError) return cause.message;
         throw cause;
       }
+    }, signal);
+  }
+
+  keepAside(aside: AsideRef): void {
+    this.#aside = new Aside(aside, this.#connection);
+  }
+
+  pushAside(signal?: AbortSignal): Promise<void> {
+    return this.#exclusive("write a ref beside", async (until) => {
+      await this.#aside?.push(await this.#signer(until), until);
     }, signal);
   }
 
@@ -226,16 +249,40 @@ class RemoteBranch implements OpenGitRemote {
   ): Promise<PushResult> {
     // Our signature vouches for everything below it.
     if (base.commit !== this.#tip?.commit) await this.#refuseUnsigned(base.store, base.commit, signal);
-    const signer = await this.#signing?.signer(signal);
-    const sign = signer === undefined ? undefined : (bytes: Uint8Array<ArrayBuffer>) => signer.sign(bytes, signal);
+    const sign = await this.#signer(signal);
     const made = await makeCommits(base, drafts, sign);
     const mine = made.commits.at(-1);
     if (mine === undefined) return { type: "unchanged" };
-    const result = await pushCommits({ connection: this.#connection, history: this.#history, base, signal }, made);
+    const result = await this.#send(base, made, await this.#aside?.ready(sign), signal);
     if (result.type !== "pushed") return result;
     for (const commit of made.commits) this.#store.adopt(await newClosure(this.#store, made.objects, commit));
     this.#moveTo(mine);
     return result;
+  }
+
+  async #send(
+    base: StoredSnapshot,
+    made: MadeCommits,
+    beside: MadeAside | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<PushResult> {
+    const context = { connection: this.#connection, history: this.#history, base, beside, signal };
+    let fate: Pushed["beside"] = "unknown";
+    try {
+      const pushed = await pushCommits(context, made);
+      fate = pushed.beside;
+      return pushed.result;
+    } finally {
+      if (beside !== undefined && fate === "landed") this.#aside?.landed(beside);
+      if (beside !== undefined && fate === "unknown") this.#aside?.forget();
+    }
+  }
+
+  async #signer(
+    signal: AbortSignal | undefined,
+  ): Promise<((bytes: Uint8Array<ArrayBuffer>) => Promise<string>) | undefined> {
+    const signer = await this.#signing?.signer(signal);
+    return signer === undefined ? undefined : (bytes) => signer.sign(bytes, signal);
   }
 
   #moveTo(oid: Oid): StoredSnapshot {

@@ -66,6 +66,8 @@ export interface SourceConfig {
   /** null: whoever can push is believed. At least one of the files is named. */
   readonly verify: { readonly allowedSignersFile: string | null; readonly openpgpKeysFile: string | null } | null;
   readonly webhookSecretFile: string | null;
+  /** Whether progress is told in a ref of the agent's own. */
+  readonly statusRef: boolean;
   readonly authorName: string;
   readonly authorEmail: string;
 }

@@ -126,6 +126,11 @@ const source = object({
     defaultText: "whoever can push",
   }),
   webhookSecretFile: field(file, "File of the secret that push webhooks are signed with."),
+  statusRef: field(
+    bool,
+    "Tells the progress of rollouts in the ref `refs/serin/status/<cluster>/<branch>` of the repository, too.",
+    { default: false },
+  ),
   authorName: field(nonEmptyText, "Name in the agent's commits.", { default: "Serin" }),
   authorEmail: field(pattern("^[^@\\s<>]+@[^@\\s<>]+$", "an e-mail address"), "Address in the agent's commits.", {
     default: "serin@localhost",

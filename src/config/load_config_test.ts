@@ -59,6 +59,7 @@ Deno.test("loadConfig() fills in every default", () => {
       signingKey: null,
       verify: null,
       webhookSecretFile: null,
+      statusRef: false,
       authorName: "Serin",
       authorEmail: "serin@localhost",
     }],

@@ -67,6 +67,7 @@ function readSource(source: Json): SourceConfig {
     signingKey: readSigningKey(source),
     verify: readVerify(source),
     webhookSecretFile: stringAt(source, "webhookSecretFile") ?? null,
+    statusRef: at(source, "statusRef") === true,
     authorName: text("authorName"),
     authorEmail: text("authorEmail"),
   };

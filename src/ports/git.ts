@@ -45,6 +45,24 @@ export interface CommitDraft {
   readonly edits: readonly FileEdit[];
 }
 
+/** What a ref of our own is to hold: these files and nothing else, in one commit without parents. */
+export interface AsideDraft extends Omit<CommitDraft, "edits"> {
+  /** By path; at least one. */
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  /** Whether it says enough to make the ref for it, where there is none. */
+  readonly isNews: boolean;
+}
+
+/** A ref beside the branch that tells readers something and that nothing builds on. Never forced: a compare-and-swap. */
+export interface AsideRef {
+  /** Full name, outside "refs/heads/". */
+  readonly ref: string;
+  /** What it is to hold now; undefined while there is nothing new to say. Asked right before a push, so it never waits. */
+  draft(): AsideDraft | undefined;
+  /** It is on the server now. */
+  landed(draft: AsideDraft): void;
+}
+
 /** What a push came to. "lost" = somebody else moved the branch: fetch and plan again. */
 export type PushResult =
   | { readonly type: "pushed"; readonly commits: readonly Oid[] }

@@ -1,14 +1,18 @@
-/** Two refs in one push: both or neither where the server can promise that, the branch alone where it cannot. */
+/**
+ * Two refs in one push: together where the server can promise that and nothing stands in the way, else the branch alone,
+ * since a decision never waits for what is only told.
+ */
 import assert from "node:assert/strict";
 import { machineClock } from "../../adapters/platform/clock.ts";
 import { Connection } from "../../adapters/platform/git/connection.ts";
 import { History } from "../../adapters/platform/git/history.ts";
 import { HttpTransport } from "../../adapters/platform/git/http_transport.ts";
 import { makeCommits, pushCommits } from "../../adapters/platform/git/push.ts";
-import { NO_OID, type RefUpdate } from "../../adapters/platform/git/receive_pack.ts";
+import { NO_OID } from "../../adapters/platform/git/receive_pack.ts";
 import { parseRemoteAddress } from "../../adapters/platform/git/remote_address.ts";
 import { storedSnapshot } from "../../adapters/platform/git/snapshot.ts";
 import { type GitFixture, withGit } from "../support/git_fixture.ts";
+import { isPush } from "../support/git_http_server.ts";
 
 const LIVE = "refs/serin/live/production";
 
@@ -25,9 +29,9 @@ async function pushBoth({ server, remote }: GitFixture, from: string) {
     const author = { name: "Serin", email: "serin@example.com" };
     const made = await makeCommits(base, [{ message: "Note", author, timeMs: 0, edits }]);
     const mine = made.commits[0] ?? "";
-    const beside: readonly RefUpdate[] = [{ ref: LIVE, from, to: mine }];
-    const result = await pushCommits({ connection, history: new History(connection), base, beside }, made);
-    return { result, mine, base: base.commit };
+    const beside = { update: { ref: LIVE, from, to: mine }, objects: new Map() };
+    const pushed = await pushCommits({ connection, history: new History(connection), base, beside }, made);
+    return { ...pushed, mine };
   } finally {
     await transport.close();
   }
@@ -35,21 +39,22 @@ async function pushBoth({ server, remote }: GitFixture, from: string) {
 
 Deno.test("two refs move together", async () => {
   await withGit({}, async (stand) => {
-    const { result, mine } = await pushBoth(stand, NO_OID);
-    assert.equal(result.type, "pushed");
+    const { result, beside, mine } = await pushBoth(stand, NO_OID);
+    assert.deepEqual([result.type, beside], ["pushed", "landed"]);
+    assert.equal(stand.server.records.filter(isPush).length, 1);
     const refs = await stand.repository.git("for-each-ref", "--format=%(objectname)", "refs/heads/main", LIVE);
     assert.deepEqual(refs.split("\n"), [mine, mine]);
   });
 });
 
-Deno.test("when one of them has moved, neither does", async () => {
+Deno.test("when the other one has moved, it stays where it is, and the branch goes alone", async () => {
   await withGit({}, async (stand) => {
     const { repository } = stand;
     const elsewhere = await repository.commit({ "a.yaml": "a: 1\n" }, { branch: "side" });
     await repository.git("update-ref", LIVE, elsewhere);
-    const { result, base } = await pushBoth(stand, NO_OID);
-    assert.equal(result.type, "refused");
-    assert.equal(await repository.git("rev-parse", "main"), base);
+    const { result, beside, mine } = await pushBoth(stand, NO_OID);
+    assert.deepEqual([result.type, beside], ["pushed", "unknown"]);
+    assert.equal(await repository.git("rev-parse", "main"), mine);
     assert.equal(await repository.git("rev-parse", LIVE), elsewhere);
   });
 });
@@ -57,8 +62,8 @@ Deno.test("when one of them has moved, neither does", async () => {
 Deno.test("a server that cannot promise it gets the branch alone", async () => {
   await withGit({}, async (stand) => {
     await stand.repository.git("config", "receive.advertiseAtomic", "false");
-    const { result, mine } = await pushBoth(stand, NO_OID);
-    assert.equal(result.type, "pushed");
+    const { result, beside, mine } = await pushBoth(stand, NO_OID);
+    assert.deepEqual([result.type, beside], ["pushed", "left-out"]);
     assert.equal(await stand.repository.git("rev-parse", "main"), mine);
     assert.equal(await stand.repository.git("for-each-ref", LIVE), "");
   });

@@ -98,6 +98,13 @@ export class Connection {
     throw this.#noBranch([...refs.keys()].map((ref) => ref.slice("refs/heads/".length)));
   }
 
+  /** Where another ref is, by its full name; undefined when it does not exist. A request. */
+  async refTip(ref: string, signal?: AbortSignal): Promise<Oid | undefined> {
+    const reader = this.#reader?.type === "v2" ? this.#reader : await this.#askReader(signal);
+    const refs = reader.type === "v0" ? reader.advertised.refs : await listRefs(reader.target, [ref], signal);
+    return refs.get(ref);
+  }
+
   /** Fetches and reads a pack whose deltas may build on `bases`. */
   async fetchObjects(request: FetchRequest, bases: ObjectSource, signal?: AbortSignal): Promise<FetchedObjects> {
     const { transport, url: shown } = this.#options;

@@ -4,13 +4,14 @@
  */
 import { RejectedError, UnavailableError } from "../../../src/errors.ts";
 import type { CommitDraft, Oid, PushResult } from "../../../src/ports/git.ts";
+import type { MadeAside } from "./aside.ts";
 import type { Connection } from "./connection.ts";
 import type { History } from "./history.ts";
 import { commitTree } from "./object_model.ts";
 import { Overlay } from "./object_store.ts";
 import { writePack } from "./pack.ts";
 import { AnswerFault } from "./pkt_line.ts";
-import type { PushReport, RefUpdate } from "./receive_pack.ts";
+import type { PushReport } from "./receive_pack.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { editTree } from "./tree_edit.ts";
 
@@ -50,11 +51,18 @@ export interface PushContext {
   readonly history: History;
   readonly base: StoredSnapshot;
   /**
-   * Other refs that move with the branch or not at all. Where the server cannot promise that they are left out, and the
-   * caller pushes them afterwards, in a way that may be repeated.
+   * Another ref that moves with the branch or not at all. Where the server cannot promise that it is left out; where it
+   * stands in the way, the branch goes alone: a decision never fails because of it.
    */
-  readonly beside?: readonly RefUpdate[];
+  readonly beside?: Pick<MadeAside, "update" | "objects"> | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What became of a push, and of the ref beside the branch. */
+export interface Pushed {
+  readonly result: PushResult;
+  /** "unknown": it may have moved or not. */
+  readonly beside: "landed" | "left-out" | "unknown";
 }
 
 /**
@@ -64,16 +72,30 @@ export interface PushContext {
  * @throws {UnavailableError} when nobody can say whether they landed
  * @throws {RejectedError} when the server refuses the request itself: credentials, no such repository
  */
-export async function pushCommits(context: PushContext, made: MadeCommits): Promise<PushResult> {
+export async function pushCommits(context: PushContext, made: MadeCommits): Promise<Pushed> {
+  const { connection, beside, signal } = context;
+  if (beside === undefined || !await connection.canPushAtomically(signal)) {
+    return { result: await send(context, made, []), beside: "left-out" };
+  }
+  const result = await send(context, made, [beside]);
+  if (result.type !== "refused") return { result, beside: result.type === "pushed" ? "landed" : "unknown" };
+  return { result: await send(context, made, []), beside: "unknown" };
+}
+
+async function send(
+  context: PushContext,
+  made: MadeCommits,
+  beside: readonly Pick<MadeAside, "update" | "objects">[],
+): Promise<PushResult> {
   const { connection, base, signal } = context;
   const mine = made.commits.at(-1) ?? base.commit;
-  const pack = writePack(made.objects.fresh.values());
+  const objects = [made.objects.fresh, ...beside.map((one) => one.objects)];
+  const pack = writePack(new Map(objects.flatMap((some) => [...some])).values());
   let report: PushReport | undefined;
   let failure: unknown;
   try {
     const branch = { ref: connection.ref, from: base.commit, to: mine };
-    const beside = await connection.canPushAtomically(signal) ? context.beside ?? [] : [];
-    report = await connection.send([branch, ...beside], pack, signal);
+    report = await connection.send([branch, ...beside.map(({ update }) => update)], pack, signal);
     if (isUpdated(report, connection.ref)) return { type: "pushed", commits: made.commits };
   } catch (cause) {
     // A refusal by status is no answer of receive-pack: it ran nothing.
