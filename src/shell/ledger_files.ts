@@ -2,9 +2,10 @@
  * The locks and status files of one cluster at the tip, kept as packed text and read when somebody asks: of thousands of
  * canaries at rest nobody does. Knows no Git and no canaries.
  */
+import { Alike } from "../core/alike.ts";
 import { type CanaryId, canaryKey } from "../core/canary.ts";
 import type { StatusFile } from "../core/decision.ts";
-import { type Packed, packText, unpackText } from "../core/packed.ts";
+import type { Packed } from "../core/packed.ts";
 import { Recent } from "../core/recent.ts";
 import { type LockFile, lockPath, parseLockFile } from "../ledger/lock_file.ts";
 import { parseStatusFile, statusPath } from "../ledger/status_file.ts";
@@ -79,6 +80,7 @@ export class LedgerFiles {
 class Files<T> {
   readonly #parse: (text: string) => FileView<T>;
   readonly #about: (value: T) => CanaryId;
+  readonly #alike = new Alike();
   readonly #texts = new Map<string, Packed | Unread>();
   readonly #read = new Recent<string, FileView<T>>(READ_MAX);
 
@@ -95,7 +97,7 @@ class Files<T> {
     this.#read.delete(key);
     if (content === null) this.#texts.delete(key);
     else if (content.length > FILE_BYTES_MAX) this.#texts.set(key, { sizeBytes: content.length });
-    else this.#texts.set(key, packText(new TextDecoder().decode(content)));
+    else this.#texts.set(key, this.#alike.pack(new TextDecoder().decode(content)));
   }
 
   /** A file that was copied into another canary's folder is broken: it must not be taken for that canary's. */
@@ -107,7 +109,7 @@ class Files<T> {
     }
     const known = this.#read.get(key);
     if (known !== undefined) return known;
-    const view = this.#checked(key, this.#parse(unpackText(text)));
+    const view = this.#checked(key, this.#parse(this.#alike.unpack(text)));
     this.#read.set(key, view);
     return view;
   }

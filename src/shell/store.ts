@@ -2,10 +2,11 @@
  * The state of each canary in its ConfigMap `serin-<canary>`, saved by compare-and-swap. What the next turn needs to
  * act again after a crash is saved before anything is done; bookkeeping that a crash may lose waits for the next save.
  */
+import { Alike } from "../core/alike.ts";
 import { type CanaryId, canaryKey } from "../core/canary.ts";
 import { type KubeObject, type ObjectRef, stringAt } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
-import { type Packed, packText, unpackText } from "../core/packed.ts";
+import type { Packed } from "../core/packed.ts";
 import { Recent } from "../core/recent.ts";
 import { isSame } from "../core/same.ts";
 import { newState, type State, STATE_VERSION } from "../core/state.ts";
@@ -49,19 +50,19 @@ interface Resting {
 /** States kept spread out, beside those of rollouts on their way. */
 const SPREAD_OUT_MAX = 256;
 
-function awake(remembered: Held | Resting): Held {
+function awake(remembered: Held | Resting, alike: Alike): Held {
   if ("state" in remembered) return remembered;
-  const state: State = JSON.parse(unpackText(remembered.packed));
+  const state: State = JSON.parse(alike.unpack(remembered.packed));
   return { state, saved: hardPart(state), resourceVersion: remembered.resourceVersion };
 }
 
 /** Packs a state that has come to rest; any other stays as it is. */
-function laidToRest(remembered: Held | Resting): Held | Resting {
+function laidToRest(remembered: Held | Resting, alike: Alike): Held | Resting {
   if (!("state" in remembered) || remembered.resourceVersion === null || remembered.state.run !== null) {
     return remembered;
   }
   const { state, saved, resourceVersion } = remembered;
-  return isSame(hardPart(state), saved) ? { packed: packText(JSON.stringify(state)), resourceVersion } : remembered;
+  return isSame(hardPart(state), saved) ? { packed: alike.pack(JSON.stringify(state)), resourceVersion } : remembered;
 }
 
 export function createStateStore(options: {
@@ -71,10 +72,11 @@ export function createStateStore(options: {
   readonly readOnly?: boolean;
 }): StateStore {
   const { cluster } = options;
+  const alike = new Alike();
   const held = new Map<string, Held | Resting>();
   const recent = new Recent<string, true>(SPREAD_OUT_MAX, (key) => {
     const pushedOut = held.get(key);
-    if (pushedOut !== undefined) held.set(key, laidToRest(pushedOut));
+    if (pushedOut !== undefined) held.set(key, laidToRest(pushedOut, alike));
   });
 
   function hold(key: string, one: Held): void {
@@ -88,12 +90,12 @@ export function createStateStore(options: {
     const live = cluster.get(stateRef(id));
     // Our own writes are in the cache at once, so what differs there was written or deleted by someone else.
     if (remembered !== undefined && remembered.resourceVersion === (live?.metadata.resourceVersion ?? null)) {
-      const known = awake(remembered);
+      const known = awake(remembered, alike);
       hold(key, known);
       return known.state;
     }
     if (remembered !== undefined && live === undefined) {
-      const known = { ...awake(remembered), saved: null, resourceVersion: null };
+      const known = { ...awake(remembered, alike), saved: null, resourceVersion: null };
       hold(key, known);
       return known.state;
     }
@@ -113,7 +115,7 @@ export function createStateStore(options: {
     if (remembered === undefined) {
       throw new ConflictError(`Cannot save the state of "${key}": it is not remembered any more`);
     }
-    const before = awake(remembered);
+    const before = awake(remembered, alike);
     const hard = hardPart(state);
     const claimed = state.run === null || before.state.epoch === options.epoch();
     if ((isSame(hard, before.saved) && claimed) || options.readOnly === true) {

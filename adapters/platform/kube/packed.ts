@@ -2,9 +2,10 @@
  * Watched objects at rest: as packed text, since an object that nobody looks at takes a fifth of what it takes spread
  * out. It is spread out again when it is asked for, and the latest of those are kept.
  */
+import type { Alike } from "../../../src/core/alike.ts";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { CANARY_LABEL } from "../../../src/core/names.ts";
-import { type Packed as PackedText, packText, unpackText } from "../../../src/core/packed.ts";
+import type { Packed as PackedText } from "../../../src/core/packed.ts";
 import { Recent } from "../../../src/core/recent.ts";
 
 /** One object, and what must be known of it without looking into it. */
@@ -13,15 +14,17 @@ export interface Packed {
   /** The canary it was derived for, by its label. */
   readonly canary: string | undefined;
   readonly body: PackedText;
+  /** By which the body was packed: one for each store. */
+  readonly alike: Alike;
 }
 
-export function pack(object: KubeObject): Packed {
+export function pack(object: KubeObject, alike: Alike): Packed {
   const { resourceVersion, labels } = object.metadata;
-  return { resourceVersion, canary: labels?.[CANARY_LABEL], body: packText(JSON.stringify(object)) };
+  return { resourceVersion, canary: labels?.[CANARY_LABEL], body: alike.pack(JSON.stringify(object)), alike };
 }
 
-function unpack({ body }: Packed): KubeObject {
-  return JSON.parse(unpackText(body));
+function unpack({ body, alike }: Packed): KubeObject {
+  return JSON.parse(alike.unpack(body));
 }
 
 /** Objects spread out lately. */

@@ -3,6 +3,7 @@
  * own writes. The newer version of an object always wins, so that an event that was under way when the agent wrote
  * never hides what it wrote, nor an answer that was under way a deletion that the watch has told.
  */
+import { Alike } from "../../../src/core/alike.ts";
 import type { CanaryId } from "../../../src/core/canary.ts";
 import { isJsonObject, type KubeObject, type ObjectRef, refOf, stringAt } from "../../../src/core/kube_object.ts";
 import { pack, type Packed, Unpacked } from "./packed.ts";
@@ -57,6 +58,7 @@ const UNPACKED_MAX = 256;
 export class ObjectStore {
   readonly #onChange: ChangeListener;
   readonly #unpacked: Unpacked;
+  readonly #alike = new Alike();
   readonly #byNamespace = new Map<string, Map<string, Packed>>();
   /** Key and UID of what we deleted and the watch has not reported yet: late events must not bring it back. */
   readonly #deleted = new Map<string, string>();
@@ -174,7 +176,7 @@ export class ObjectStore {
     const namespace = object.metadata.namespace ?? "";
     const folder = this.#byNamespace.get(namespace) ?? new Map<string, Packed>();
     if (!folder.has(object.metadata.name)) this.#size++;
-    const packed = pack(object);
+    const packed = pack(object, this.#alike);
     folder.set(object.metadata.name, packed);
     this.#byNamespace.set(namespace, folder);
     if (why === "of interest") this.#unpacked.keep(packed, object);
