@@ -40,7 +40,7 @@ export async function openWays(): Promise<OpenWays> {
       // Without root the namespaces belong to a user namespace, which is entered first.
       const user = Deno.uid() === 0 ? "" : " --user --preserve-credentials";
       const text = `#!/bin/sh\n# Runs a command inside what "deno task e2e --keep" keeps.\n` +
-        `exec nsenter --target ${pid}${user} --net --mount "$@"\n`;
+        `exec nsenter --target ${pid}${user} --net "$@"\n`;
       await Deno.writeTextFile(scriptOf({ folder }), text, { mode: 0o700 });
     },
     async close() {

@@ -4,8 +4,10 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type KubeObject, numberAt, objectAt } from "../../src/core/kube_object.ts";
+import { type Clone, cloneRepository } from "../../src/demo/clone.ts";
 import { REPOSITORY } from "../../src/demo/stage.ts";
-import { appFiles, canaryFileOf, hostOf, manifestOf } from "../support/app_files.ts";
+import { appFiles, canaryFileOf, hostOf, imageOf, manifestOf } from "../support/app_files.ts";
+import { isSound } from "../support/fsck.ts";
 import { type TestStage, withStage } from "../support/stage.ts";
 import { until } from "../support/until.ts";
 
@@ -51,7 +53,7 @@ Deno.test("canaries that leave Git", async (t) => {
       deepStrictEqual(others.log.filter(({ status }) => status !== 200), []);
       ok(others.log.slice(-10).every(({ pod }) => pod?.includes("-primary-") ?? false));
     });
-    await t.step("Canary and target both gone: everything derived goes", async () => {
+    await t.step("Canary and target both gone: everything derived goes, the lock last", async () => {
       const files = { [canaryFileOf("gone")]: null, [manifestOf("gone")]: null, "apps/gone/config.yaml": null };
       // Without an engine the agent would put a target back that is still in Git: both go while nobody looks.
       await stage.stopAgent();
@@ -60,6 +62,26 @@ Deno.test("canaries that leave Git", async (t) => {
       await stage.startAgent();
       await until("nothing is left", () => derived(stage, "gone").length === 0, 30_000);
       await until("its Service neither", () => store.get(service("gone")) === undefined);
+      await until("the agent forgot it", () => stage.of("gone").view() === undefined, 30_000);
+      await withClone(stage, async (clone) => {
+        strictEqual(await clone.git("ls-files", ".serin/*/demo/gone/*"), "");
+        match(
+          await clone.git("ls-files", ".serin/*/demo/back/*"),
+          /primary\.yaml/,
+          "what was handed back keeps its lock",
+        );
+        const message = await clone.git("log", "-1", "--format=%B");
+        match(message, /^Remove the lock of demo\/gone\n[\s\S]*\nSerin-Decision: removal\n/);
+        await isSound(clone.dir);
+      });
+    });
+    await t.step("it comes back, newer: a first start", async () => {
+      const [app] = APPS.filter(({ name }) => name === "gone");
+      ok(app !== undefined);
+      const files = appFiles({ ...app, tag: "3.0.0" });
+      await stage.sandbox.git.commit(REPOSITORY, files);
+      const view = await stage.of("gone").see("at rest", ({ phase, last }) => phase === "idle" && last !== null);
+      deepStrictEqual([view.last?.outcome, view.lockImages], ["initialised", [imageOf("gone", "3.0.0")]]);
     });
     await t.step("many at once wait for a person", async () => {
       const others = ["a", "b", "c", "d"].map((letter) => `other-${letter}`);
@@ -75,6 +97,15 @@ Deno.test("canaries that leave Git", async (t) => {
     });
   });
 });
+
+async function withClone(stage: TestStage, look: (clone: Clone) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
+  try {
+    await look(await cloneRepository(stage.sandbox.git.urlOf(REPOSITORY), `${dir}/clone`));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
 
 function deployment(name: string) {
   return { apiVersion: "apps/v1", kind: "Deployment", namespace: "demo", name };

@@ -81,7 +81,7 @@ function lostLock({ seen, state, canary }: Turn, candidate: Release): string | n
   const { namespace, name } = state.id;
   return `Users are on revision ${
     primary.revision ?? "unknown"
-  } of "${canary.target.name}-primary", Git declares ${candidate.revision}, and the lock is lost: bring it back from Git's history (git log -- ".serin/*/${namespace}/${name}"), or bring the manifests back to what runs.`;
+  } of "${canary.target.name}-primary", Git declares ${candidate.revision}, and the lock is lost: bring it back from Git's history (git log -- ".serin/*/${namespace}/${name}/*"), or bring the manifests back to what runs.`;
 }
 
 function firstReplicas(turn: Turn): number {
