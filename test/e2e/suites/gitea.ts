@@ -87,6 +87,7 @@ function settingsFor(folder: string, agent: GiteaUser): string {
     webhookSecretFile: ${folder}/forge.hook
     signingKeyFile: ${folder}/forge.key
     authorEmail: ${EMAIL}
+    statusRef: true
 promotionDeadline: ${DEADLINE_S}s
 `;
 }
@@ -130,6 +131,11 @@ async function stories(stand: Stand): Promise<void> {
     for (const oid of ours) await stockGit(world.clone.dir, [...config, "verify-commit", oid], { env: gitEnv() });
     await isSound(forge.path(REPOSITORY));
     return `${ours.length} commits`;
+  });
+  await checks.check("progress was told in a ref of its own, and never on the branch", async () => {
+    const ref = "refs/serin/status/e2e/main";
+    match(await showed(stand, `${ref}:cluster.json`), /"cluster": "e2e"/);
+    ok(!(await world.clone.git("log", "--format=%s")).includes("Progress in"));
   });
 }
 
@@ -234,12 +240,15 @@ async function logged(world: World, event: string): Promise<void> {
   }, AT_ONCE_MS);
 }
 
-/** A file of the forge's repository, read where it lies. */
-async function committed({ forge }: Stand, file: string): Promise<string> {
+/** A file of the branch. */
+function committed(stand: Stand, file: string): Promise<string> {
+  return showed(stand, `main:${file}`);
+}
+
+/** A file of the forge's repository at a ref, read where it lies. */
+async function showed({ forge }: Stand, object: string): Promise<string> {
   const folder = forge.path(REPOSITORY);
-  return new TextDecoder().decode(
-    await stockGit(folder, ["-c", "safe.directory=*", "cat-file", "blob", `main:${file}`]),
-  );
+  return new TextDecoder().decode(await stockGit(folder, ["-c", "safe.directory=*", "cat-file", "blob", object]));
 }
 
 function bump(world: World, from: string, to: string): Promise<string> {
