@@ -76,11 +76,12 @@ function outputOf({ code, output, words, cut }: ProgramEnd, folder: PrivateFolde
     return { type: cut.isTooLarge ? "refused" : "unavailable", reason, fix: "Make the kustomization smaller" };
   }
   if (code === 0) return { type: "rendered", content: output };
-  // The last words say why; the folder's name would be another one each time.
-  const said = words.replaceAll(`${folder.path}/`, "").replaceAll(folder.path, ".").split("\n").at(-1) ?? "";
+  // The folder's name would be another one each time.
+  const said = words.replaceAll(`${folder.path}/`, "").replaceAll(folder.path, ".").split("\n")
+    .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("# Warning")).join(" ");
   return {
     type: "refused",
-    reason: `kustomize cannot build it: ${said === "" ? `exit ${code}` : said.replace(/^Error: /, "").slice(0, 1000)}`,
+    reason: `kustomize cannot build it: ${said === "" ? `exit ${code}` : said.replace(/^Error: /, "").slice(0, 500)}`,
     fix: "Run `kustomize build` there, and mend what it says",
   };
 }

@@ -5,6 +5,7 @@
 import { type AlertProvider, type CanaryId, canaryKey, type MetricTemplate } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Complaint, Manifest } from "../core/catalogue.ts";
 import { stringAt } from "../core/kube_object.ts";
+import { Shared } from "../core/shared.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { sortComplaints, type SpecDocument } from "./complaints.ts";
 import type { Resolved } from "./context.ts";
@@ -51,6 +52,7 @@ export class CatalogueIndex {
   readonly #unknown = new Set<string>();
   readonly #complaining = new Set<string>();
   readonly #remembered = new Map<string, Remembered>();
+  readonly #shared = new Shared();
 
   constructor(capabilities: Capabilities) {
     this.#capabilities = capabilities;
@@ -98,7 +100,8 @@ export class CatalogueIndex {
     }
     for (const { id, complaints } of this.#stalled()) {
       const file = complaints[0]?.file ?? "";
-      if (!entries.has(canaryKey(id))) entries.set(canaryKey(id), { type: "broken", id, file, complaints });
+      // A base that stands alone while its overlay is broken is not what the overlay would have yielded.
+      entries.set(canaryKey(id), { type: "broken", id, file, complaints });
     }
     for (const key of this.#remembered.keys()) {
       if (entries.get(key)?.type !== "canary") this.#remembered.delete(key);
@@ -216,7 +219,12 @@ export class CatalogueIndex {
     complaints.push(...more.map((complaint) => placed(complaint, document)));
     const hasErrors = complaints.some(({ severity }) => severity === "error");
     if (found === null || hasErrors) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
-    const entry = { type: "canary" as const, canary: parsed.canary, ...found, warnings: sortComplaints(complaints) };
+    const entry = {
+      type: "canary" as const,
+      canary: this.#shared.of(parsed.canary),
+      ...found,
+      warnings: sortComplaints(complaints),
+    };
     this.#remembered.set(key, { document, asked, entry });
     return entry;
   }

@@ -168,6 +168,58 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     await source.poll();
     assert.deepEqual([...source.view.catalogue?.entries.keys() ?? []], ["prod/shop"]);
   }],
+  ["an overlay that sets the field by a patch is all that its canary is read from", async () => {
+    const files = overlayFiles({ prod: "1.0.0" });
+    const { source } = stand({
+      ...files,
+      "apps/base/canary.yaml": (files["apps/base/canary.yaml"] ?? "").replace("  render: kustomize\n", ""),
+      [PROD]: `${overlayFile("prod", "1.0.0")}patches:
+  - target: {kind: Canary}
+    patch: |-
+      - op: add
+        path: /spec/render
+        value: kustomize
+`,
+    });
+    await source.poll();
+    const found = entry(source, "prod/shop");
+    assert.deepEqual(found?.type === "canary" ? [found.canary.render, found.canary.source.file] : found, [
+      "kustomize",
+      PROD,
+    ]);
+    assert.deepEqual(source.view.catalogue?.complaints, []);
+  }],
+  ["a remote base is refused before anything runs", async () => {
+    const { source, rendered } = stand({
+      ...overlayFiles({ prod: "1.0.0" }),
+      [PROD]: `${overlayFile("prod", "1.0.0")}components: ["https://example.com/org/repo?ref=v1"]\n`,
+    });
+    await source.poll();
+    assert.deepEqual(rendered, []);
+    assert.match(JSON.stringify(source.view.catalogue?.complaints), /is remote: nothing is fetched while rendering/);
+  }],
+  ["a build leaves no folder behind, and a slow one is stopped", async () => {
+    const files = new Map(
+      Object.entries(overlayFiles({ prod: "1.0.0" })).map(([path, text]) => [path, new TextEncoder().encode(text)]),
+    );
+    // Says which folder it was given, and is kustomize then.
+    const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
+    const script = `#!/bin/sh\nfor last; do :; done\necho "$last" >> ${dir}/told\nexec ${program} "$@"\n`;
+    await Deno.writeTextFile(`${dir}/kustomize`, script, { mode: 0o700 });
+    const options = { clock: machineClock, program: `${dir}/kustomize` };
+    const input = { folder: "apps/overlays/prod", files };
+    assert.equal((await openKustomize(options).render(input)).type, "rendered");
+    const refused = await openKustomize(options).render({ ...input, folder: "apps" });
+    assert.equal(refused.type, "refused");
+    await Deno.writeTextFile(`${dir}/kustomize`, script.replace("exec", "while :; do :; done; exec"));
+    const slow = await openKustomize({ ...options, timeoutMs: 200 }).render(input);
+    assert.equal(slow.type === "unavailable" ? slow.reason.split(":")[0] : slow.type, "kustomize was stopped");
+    await assert.rejects(openKustomize(options).render(input, AbortSignal.abort(new Error("enough"))), /enough/);
+    const told = (await Deno.readTextFile(`${dir}/told`)).trim().split("\n");
+    assert.equal(told.length, 3);
+    for (const folder of told) await assert.rejects(Deno.stat(folder.replace(/\/apps.*/, "")), Deno.errors.NotFound);
+    await Deno.remove(dir, { recursive: true });
+  }],
   ["a failed bump of an overlay's images goes back to the byte, with what came later in the file", async () => {
     const parts = stand(overlayFiles({ prod: "1.0.0", test: "1.0.0" }));
     await parts.source.poll();
