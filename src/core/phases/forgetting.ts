@@ -81,6 +81,19 @@ function submitted(turn: Turn, decision: Decision): Step {
   return waitFor(turn, WRITES, [{ type: "remove-derived", restoreRoutes: false }, { type: "submit", decision }]);
 }
 
+/** What people should know of a lock that is not ours to remove; "" where there is none. */
+export function whyLockStays({ seen }: Turn): string {
+  const { lock } = seen.git;
+  switch (lock.type) {
+    case "absent":
+      return "";
+    case "broken":
+      return ` Its lock in Git cannot be read, and stays: ${lock.reason}`;
+    case "read":
+      return ` Its lock in Git is of cluster "${lock.value.cluster.name}", and stays.`;
+  }
+}
+
 /** The lock that Git has of this cluster, or the remembered one where only its status file is left. */
 function ownLock({ seen, state }: Turn): Lock | null {
   const { lock, status } = seen.git;

@@ -133,3 +133,21 @@ Deno.test("forgetting: people hear that the lock is gone, and in which commit", 
   const [told] = next.actions.flatMap((action) => action.type === "announce" ? [action.announcement.message] : []);
   match(told ?? "", /its lock too \(cccccccccc\)/);
 });
+
+for (
+  const [what, lock, says] of [
+    ["none", ABSENT, /is removed\.$/],
+    [
+      "another cluster's",
+      { type: "read", value: aLock(OLD, { cluster: { name: "east", uid: "east" } }) },
+      /"east", and/,
+    ],
+    ["one that cannot be read", { type: "broken", reason: "line 1" }, /cannot be read, and stays: line 1$/],
+  ] as const satisfies readonly (readonly [string, NonNullable<SeenOverrides["git"]>["lock"], RegExp])[]
+) {
+  Deno.test(`forgetting: people hear of a lock that stays: ${what}`, () => {
+    const next = stepped(at({}, { git: { lock, status: ABSENT } }));
+    const [told] = next.actions.flatMap((action) => action.type === "announce" ? [action.announcement.message] : []);
+    match(told ?? "", says);
+  });
+}

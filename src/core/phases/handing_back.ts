@@ -5,7 +5,7 @@
  */
 import { enoughReady } from "../capacity.ts";
 import { newRun } from "../runs.ts";
-import { forgetLock, stepForgetting } from "./forgetting.ts";
+import { forgetLock, stepForgetting, whyLockStays } from "./forgetting.ts";
 import {
   acceptedFirst,
   leadOver,
@@ -130,7 +130,8 @@ function removed(turn: Turn, how: { readonly what: string; readonly restoreRoute
   // A target that serves again keeps its lock: a Canary that comes back knows from it what users were on.
   const forgetting = how.restoreRoutes ? null : forgetLock(turn);
   if (forgetting !== null) return forgetting;
-  return enter(turn, "released", { run: null }, [announce(turn, "removed", how.what, { alert: true })]);
+  const what = how.restoreRoutes ? how.what : `${how.what}${whyLockStays(turn)}`;
+  return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { alert: true })]);
 }
 
 function repairs(turn: RunTurn): Step["actions"] {

@@ -71,7 +71,8 @@ async function rising({ world }: Story, before: CanaryDetail): Promise<readonly 
     if (weight !== weights.at(-1)) weights.push(weight);
     return weight === 60 || (await machineClock.sleep(LOOK_EVERY_MS), false);
   }, PUT_BACK_MS_MAX);
-  deepStrictEqual(weights, [30, 60]);
+  // The view may be ahead of the route by a write.
+  deepStrictEqual(weights[0] === 10 ? weights.slice(1) : weights, [30, 60]);
   return weights;
 }
 
