@@ -72,16 +72,16 @@ export function protectShare(
 ): { readonly run: Partial<RunTurn["run"]>; readonly actions: readonly Action[] } {
   const { run, seen } = turn;
   const { primary, target } = seen.cluster;
-  if (!turn.canary.traits.weights) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  if (!turn.canary.traits.weights) return keepShare(turn);
   // A share that the primary does not have yet is not given to one that is not ready: what is live stays.
   if (seen.cluster.routes.weight > run.weight) {
     return { run: { weight: seen.cluster.routes.weight, routedAt: null }, actions: [] };
   }
   // With all of the traffic, a rolling primary is always a pod short: it needs relief when it has none at all.
-  if (run.weight === 0 && primary.available > 0) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  if (run.weight === 0 && primary.available > 0) return keepShare(turn);
   const needed = podsFor(100 - run.weight, fullReplicas(run, seen));
   const short = primary.available < needed && run.weight < 100;
-  if (!short) return { run: {}, actions: routeActions(turn, routesOf(turn, run)) };
+  if (!short) return keepShare(turn);
   // Nothing unanalysed gets a share, and nothing that an engine may change under it.
   const analysed = run.templateDigest === null || target.templateDigest === run.templateDigest;
   if (!analysed) return { run: {}, actions: [] };
@@ -92,6 +92,12 @@ export function protectShare(
   if (!enoughReady(target.ready, all, run.canary.analysis.canaryReadyPercent)) return { run: {}, actions: [] };
   const moved = { ...run, weight: 100 };
   return { run: { weight: 100, routedAt: null }, actions: [{ type: "route", routes: routesOf(turn, moved) }] };
+}
+
+/** Routes that are put right have to settle again. */
+function keepShare(turn: RunTurn): ReturnType<typeof protectShare> {
+  const routes = routesOf(turn, turn.run);
+  return { run: routesObserved(turn, routes) ? {} : { routedAt: null }, actions: routeActions(turn, routes) };
 }
 
 /** Ready: traffic back, at once or by `stepWeightPromotion`, each share observed before the next. */

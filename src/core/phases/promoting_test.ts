@@ -250,3 +250,11 @@ Deno.test("restoring: the withdrawal writes the previous lock, the manifests bac
     [OLD.revision, OLD.revision, NEW.revision, "failed"],
   );
 });
+
+for (const [phase, release] of [["promoting", NEW], ["restoring", OLD]] as const) {
+  Deno.test(`${phase}: a route that is put right while pods are waited for settles anew`, () => {
+    const cluster = { primary: aPrimary(release, { ready: 2, available: 3 }), routes: { ...route(50), drifted: true } };
+    const next = stepped(rollingOut(phase, { weight: 50, seen: { cluster } }));
+    deepEqual([next.does, next.state.run?.routedAt], [["route 50"], null]);
+  });
+}
