@@ -6,6 +6,7 @@ import { type CanaryId, canaryKey } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Manifest } from "../core/catalogue.ts";
 import type { Lock, StatusFile } from "../core/decision.ts";
 import { canonicalJson } from "../core/digest.ts";
+import { Shared } from "../core/shared.ts";
 import { UnavailableError } from "../errors.ts";
 import type { ManifestReader } from "../ledger/tip.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -76,6 +77,7 @@ class GitSource implements RunningSource {
   readonly #roots: readonly string[];
   readonly #index: CatalogueIndex;
   readonly #ledger: LedgerFiles;
+  readonly #shared = new Shared();
   readonly #presence: Presence;
   readonly #units: KustomizeUnits;
   readonly #listeners: ((canaryKeys: readonly string[]) => void)[] = [];
@@ -276,7 +278,7 @@ class GitSource implements RunningSource {
       const content = is === undefined ? null : await snapshot.read(path) ?? null;
       // Of a manifest nothing is kept but what it says.
       if (this.#isLedgers(path)) read.push({ path, content, parsed: null });
-      else read.push({ path, content: null, parsed: content === null ? null : parseFile(path, content) });
+      else read.push({ path, content: null, parsed: content === null ? null : parseFile(path, content, this.#shared) });
       await this.#breathe(signal);
     }
     return read;

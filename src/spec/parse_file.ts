@@ -5,6 +5,7 @@
 import type { AlertProvider, CanaryId, MetricTemplate } from "../core/canary.ts";
 import type { Complaint, Manifest } from "../core/catalogue.ts";
 import { isJsonObject, type Json, type KubeObject, listAt, stringAt } from "../core/kube_object.ts";
+import type { Shared } from "../core/shared.ts";
 import { listed, nearest } from "../schema/nearest.ts";
 import { readYaml, type YamlDocument } from "../schema/places.ts";
 import type { SpecDocument } from "./complaints.ts";
@@ -61,8 +62,9 @@ export function isManifestPath(path: string): boolean {
  * Never throws.
  *
  * @param path relative to the repository, with slashes
+ * @param shared where given, what files have in common is kept once
  */
-export function parseFile(path: string, bytes: Uint8Array): ParsedFile {
+export function parseFile(path: string, bytes: Uint8Array, shared: Shared | null = null): ParsedFile {
   if (!isManifestPath(path)) return unread(path, "ignored", "not a manifest's path");
   const content = new TextDecoder().decode(bytes);
   if (!content.includes("apiVersion") || !content.includes("kind")) {
@@ -73,7 +75,12 @@ export function parseFile(path: string, bytes: Uint8Array): ParsedFile {
     return unread(path, "unknown", message, [about(path, 0, { message, fix: "Split the file", severity: "warning" })]);
   }
   const read = readYaml(content);
-  if (read.type === "documents") return parseDocuments(path, read.documents);
+  if (read.type === "documents") {
+    const documents = shared === null
+      ? read.documents
+      : read.documents.map((document) => ({ ...document, value: shared.of(document.value) }));
+    return parseDocuments(path, documents);
+  }
   if (content.includes("{{")) return unread(path, "unknown", "a template, not plain YAML");
   const message = `Cannot be read: ${read.reason}`;
   // Kubernetes itself reads some files that are not quite YAML; that stops nobody who does not use them here.
