@@ -220,6 +220,31 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     for (const folder of told) await assert.rejects(Deno.stat(folder.replace(/\/apps.*/, "")), Deno.errors.NotFound);
     await Deno.remove(dir, { recursive: true });
   }],
+  ["the flags of deploy/overlays/kustomize.yaml are enough, and all that is opened", async () => {
+    const patch = await Deno.readTextFile(new URL("../../deploy/overlays/kustomize.yaml", import.meta.url));
+    const flags = patch.match(/--allow-\S+$/gm) ?? [];
+    assert.deepEqual(flags, ["--allow-run=kustomize", "--allow-write=/tmp"]);
+    const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
+    await Deno.symlink(program ?? "", `${dir}/kustomize`);
+    const child = new URL("../support/kustomize_child.ts", import.meta.url).pathname;
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--frozen", "--ignore-env", ...flags, child],
+      env: { PATH: `${dir}:/usr/bin:/bin`, TMPDIR: "/tmp" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const writer = process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(JSON.stringify(overlayFiles({ prod: "1.0.0" }))));
+    await writer.close();
+    const { stdout, stderr } = await process.output();
+    await Deno.remove(dir, { recursive: true });
+    assert.match(
+      new TextDecoder().decode(stdout),
+      /image: registry\.example\.com\/shop:1\.0\.0/,
+      new TextDecoder().decode(stderr),
+    );
+  }],
   ["a failed bump of an overlay's images goes back to the byte, with what came later in the file", async () => {
     const parts = stand(overlayFiles({ prod: "1.0.0", test: "1.0.0" }));
     await parts.source.poll();
