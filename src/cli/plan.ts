@@ -152,7 +152,8 @@ function pathsOf(args: ParsedArgs, config: AgentConfig | null): readonly string[
 async function ledgerOf(tree: PlanTree, cluster: string | null): Promise<LedgerFiles> {
   const ledger = new LedgerFiles(cluster ?? "");
   for (const path of cluster === null ? [] : tree.paths.filter((path) => isUnder(path, ledger.folder))) {
-    ledger.update(path, await tree.read(path));
+    const content = await tree.read(path);
+    ledger.update(path, content === null ? null : ledger.packed(content));
   }
   return ledger;
 }

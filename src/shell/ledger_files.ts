@@ -17,12 +17,16 @@ const FILE_BYTES_MAX = 8 * 1024 * 1024;
 /** Files of a kind that stay read after somebody asked. */
 const READ_MAX = 256;
 
+/** A file's text; or, of one that is too large and is not kept, its size. */
+export type LedgerFile = Packed | { readonly sizeBytes: number };
+
 const ABSENT = { type: "absent" } as const;
 
 export class LedgerFiles {
   readonly #cluster: string;
-  readonly #locks = new Files<LockFile>(parseLockFile, ({ lock }) => lock.canary);
-  readonly #statuses = new Files<StatusFile>(parseStatusFile, ({ canary }) => canary);
+  readonly #alike = new Alike();
+  readonly #locks = new Files<LockFile>(this.#alike, parseLockFile, ({ lock }) => lock.canary);
+  readonly #statuses = new Files<StatusFile>(this.#alike, parseStatusFile, ({ canary }) => canary);
 
   /** @param cluster its name in the configuration */
   constructor(cluster: string) {
@@ -34,21 +38,27 @@ export class LedgerFiles {
     return `.serin/${this.#cluster}`;
   }
 
+  /** A file for `update`, packed at once: of thousands that are read none lies there as it came. */
+  packed(content: Uint8Array): LedgerFile {
+    if (content.length > FILE_BYTES_MAX) return { sizeBytes: content.length };
+    return this.#alike.pack(new TextDecoder().decode(content));
+  }
+
   /**
    * Takes a file in, or out with null.
    *
    * @returns the key of the canary it is about; null: it is no file of the ledger
    */
-  update(path: string, content: Uint8Array | null): string | null {
+  update(path: string, file: LedgerFile | null): string | null {
     const [, , namespace = "", name = ""] = path.split("/");
     const id: CanaryId = { namespace, name };
     const key = canaryKey(id);
     if (path === lockPath(this.#cluster, id)) {
-      this.#locks.set(key, content);
+      this.#locks.set(key, file);
       return key;
     }
     if (path === statusPath(this.#cluster, id)) {
-      this.#statuses.set(key, content);
+      this.#statuses.set(key, file);
       return key;
     }
     return null;
@@ -80,11 +90,12 @@ export class LedgerFiles {
 class Files<T> {
   readonly #parse: (text: string) => FileView<T>;
   readonly #about: (value: T) => CanaryId;
-  readonly #alike = new Alike();
-  readonly #texts = new Map<string, Packed | Unread>();
+  readonly #alike: Alike;
+  readonly #texts = new Map<string, LedgerFile>();
   readonly #read = new Recent<string, FileView<T>>(READ_MAX);
 
-  constructor(parse: (text: string) => FileView<T>, about: (value: T) => CanaryId) {
+  constructor(alike: Alike, parse: (text: string) => FileView<T>, about: (value: T) => CanaryId) {
+    this.#alike = alike;
     this.#parse = parse;
     this.#about = about;
   }
@@ -93,11 +104,10 @@ class Files<T> {
     return this.#texts.keys();
   }
 
-  set(key: string, content: Uint8Array | null): void {
+  set(key: string, file: LedgerFile | null): void {
     this.#read.delete(key);
-    if (content === null) this.#texts.delete(key);
-    else if (content.length > FILE_BYTES_MAX) this.#texts.set(key, { sizeBytes: content.length });
-    else this.#texts.set(key, this.#alike.pack(new TextDecoder().decode(content)));
+    if (file === null) this.#texts.delete(key);
+    else this.#texts.set(key, file);
   }
 
   /** A file that was copied into another canary's folder is broken: it must not be taken for that canary's. */
@@ -120,9 +130,4 @@ class Files<T> {
     if (found === key) return view;
     return { type: "broken", reason: `it is about "${found}", and lies in the folder of "${key}"` };
   }
-}
-
-/** A file that is not kept. */
-interface Unread {
-  readonly sizeBytes: number;
 }

@@ -19,7 +19,7 @@ import type { Reach } from "../spec/kustomize_reach.ts";
 import { isManifestPath, type ParsedFile, parseFile } from "../spec/parse_file.ts";
 import { withoutRendered } from "../spec/rendered_file.ts";
 import { KustomizeUnits, type UnitsChange } from "./kustomize_units.ts";
-import { LedgerFiles } from "./ledger_files.ts";
+import { type LedgerFile, LedgerFiles } from "./ledger_files.ts";
 import { Presence } from "./presence.ts";
 import { isUnder, rootsOf } from "./roots.ts";
 
@@ -61,7 +61,7 @@ interface Change {
 interface ReadFile {
   readonly path: string;
   /** Of a file of the ledger; null where it is gone or is none. */
-  readonly content: Uint8Array<ArrayBuffer> | null;
+  readonly ledgers: LedgerFile | null;
   /** null where the file is gone or the ledger's. */
   readonly parsed: ParsedFile | null;
 }
@@ -221,8 +221,8 @@ class GitSource implements RunningSource {
       else files.set(path, is);
     }
     // Before the rest: which kustomizations must not vanish unseen is told by locks. Taken in twice it is the same.
-    for (const { path, content } of read) {
-      const key = this.#ledger.update(path, content);
+    for (const { path, ledgers } of read) {
+      const key = this.#ledger.update(path, ledgers);
       if (key !== null) keys.add(key);
     }
     const units = await this.#units.follow(snapshot, all.map(({ path }) => path), signal);
@@ -277,8 +277,12 @@ class GitSource implements RunningSource {
       signal?.throwIfAborted();
       const content = is === undefined ? null : await snapshot.read(path) ?? null;
       // Of a manifest nothing is kept but what it says.
-      if (this.#isLedgers(path)) read.push({ path, content, parsed: null });
-      else read.push({ path, content: null, parsed: content === null ? null : parseFile(path, content, this.#shared) });
+      const isLedgers = this.#isLedgers(path);
+      read.push({
+        path,
+        ledgers: content === null || !isLedgers ? null : this.#ledger.packed(content),
+        parsed: content === null || isLedgers ? null : parseFile(path, content, this.#shared),
+      });
       await this.#breathe(signal);
     }
     return read;
