@@ -87,6 +87,7 @@ function measuredRemote(
     at: (commit, signal) => remote.at(commit, signal),
     log: (max, signal) => remote.log(max, signal),
     cannotPush: (signal) => remote.cannotPush(signal),
+    ...(remote.offer === undefined ? {} : { offer: remote.offer.bind(remote) }),
     async fetch(signal) {
       const startedAt = to.clock.monotonic();
       try {

@@ -5,7 +5,16 @@
  */
 import { BugError, RejectedError, UnavailableError } from "../../src/errors.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { AsideRef, CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot } from "../../src/ports/git.ts";
+import type {
+  AsideRef,
+  CommitDraft,
+  CommitInfo,
+  GitRemote,
+  OfferResult,
+  Oid,
+  PushResult,
+  Snapshot,
+} from "../../src/ports/git.ts";
 import type { GitAccessSource } from "./git/access.ts";
 import { Aside, type MadeAside } from "./git/aside.ts";
 import { checkedBranch } from "./git/branch_name.ts";
@@ -14,6 +23,7 @@ import { History } from "./git/history.ts";
 import { HttpTransport } from "./git/http_transport.ts";
 import { Mutex } from "./git/mutex.ts";
 import { isOid, ObjectStore } from "./git/object_store.ts";
+import { offerCommits } from "./git/offer.ts";
 import { AnswerFault } from "./git/pkt_line.ts";
 import { type MadeCommits, makeCommits, pushCommits, type Pushed } from "./git/push.ts";
 import { parseRemoteAddress, type RemoteAddress } from "./git/remote_address.ts";
@@ -138,6 +148,13 @@ class RemoteBranch implements OpenGitRemote {
 
   push(base: Snapshot, drafts: readonly CommitDraft[], signal?: AbortSignal): Promise<PushResult> {
     return this.#exclusive("push to", (until) => this.#push(storedSnapshot(base), drafts, until), signal);
+  }
+
+  offer(base: Snapshot, branch: string, draft: CommitDraft, signal?: AbortSignal): Promise<OfferResult> {
+    return this.#exclusive("offer a branch beside", async (until) => {
+      const made = await makeCommits(storedSnapshot(base), [draft], await this.#signer(until));
+      return await offerCommits(this.#connection, branch, made, until);
+    }, signal);
   }
 
   cannotPush(signal?: AbortSignal): Promise<string | undefined> {

@@ -44,3 +44,8 @@ export function namesOf(canary: Pick<Canary, "id" | "target" | "service" | "scal
 export function ledgerFolder(cluster: string, id: { readonly namespace: string; readonly name: string }): string {
   return `.serin/${cluster}/${id.namespace}/${id.name}`;
 }
+
+/** The branch on which a revert that could not be made whole is offered to people. */
+export function offeredBranch(id: { readonly namespace: string; readonly name: string }, revision: string): string {
+  return `serin/revert/${id.namespace}/${id.name}/${revision}`;
+}

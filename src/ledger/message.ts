@@ -34,6 +34,30 @@ export function commitMessage(decision: Decision, context: MessageContext): stri
   return `${paragraphs.filter((paragraph) => paragraph !== "").join("\n\n")}\n`;
 }
 
+/**
+ * The message of a commit that is offered to people and no decision: it has no trailer of a run, so that merging it never
+ * passes for one.
+ */
+export function offerMessage(
+  decision: Decision,
+  context: { readonly cluster: ClusterIdentity; readonly why: string },
+): string {
+  const canary = canaryKey(decision.canary);
+  const to = nameBeside(decision.manifests ?? decision.lock.release, decision.release);
+  const paragraphs = [
+    oneLine(`Put ${canary} back to ${to}, as far as it goes`, SUBJECT_LENGTH_MAX),
+    bodyLine(decision.reason),
+    bodyLine(`This is a part of a revert that could not be made: ${context.why}`),
+    "Complete it by hand and merge it, or delete the branch. The cluster is on the lock meanwhile.",
+    renderTrailers([
+      { key: "Serin-Canary", value: canary },
+      { key: "Serin-Cluster", value: context.cluster.name },
+      { key: "Serin-Revision", value: decision.release.revision },
+    ]),
+  ];
+  return `${paragraphs.join("\n\n")}\n`;
+}
+
 function subjectOf(decision: Decision, context: MessageContext): string {
   const canary = canaryKey(decision.canary);
   const to = nameBeside(decision.lock.release, decision.release);

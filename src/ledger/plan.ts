@@ -59,7 +59,8 @@ export type Plan =
     readonly note: string | null;
   }
   | { readonly type: "done"; readonly commit: Oid }
-  | { readonly type: "impossible"; readonly reason: string }
+  /** `offer`: edits that people may want to go on from; they are no part of a decision. */
+  | { readonly type: "impossible"; readonly reason: string; readonly offer?: readonly FileEdit[] }
   /** Plan again with these files of `decision.manifests.commit`. */
   | { readonly type: "needs-original"; readonly paths: readonly string[] }
   /** Plan again with what the tip renders to once these edits are made. */
@@ -166,7 +167,7 @@ function planManifests(decision: Decision, tip: PlanTip): ManifestsPlan {
   const { file, original, parse } = tip;
   const { release: current, target, configs } = entry;
   const restored = restoreRelease({ current, target, configs, wanted, file, original, parse });
-  if (restored.type === "refused") return { type: "impossible", reason: restored.reason };
+  if (restored.type === "refused") return impossible(restored);
   if (restored.type === "needs-original") return restored;
   const sharer = sharerOf(tip, decision, restored.touched);
   if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
@@ -185,13 +186,19 @@ function planPlaces(
     return { type: "impossible", reason };
   }
   const restored = restorePlaces({ current, wanted, file, original, ...rendering });
-  if (restored.type === "refused") return { type: "impossible", reason: restored.reason };
+  if (restored.type === "refused") return impossible(restored);
   if (restored.type !== "restored") return restored;
   const sharer = canary.release.scope === "fleet"
     ? null
     : restored.alsoServes[0] ?? writtenSharer(tip, restored.edits) ?? clusterThatShares(tip);
   if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
   return { type: "planned", edits: restored.edits, note: null };
+}
+
+function impossible(
+  { reason, nearest = [] }: { readonly reason: string; readonly nearest?: readonly FileEdit[] },
+): Extract<Plan, { readonly type: "impossible" }> {
+  return { type: "impossible", reason, ...(nearest.length === 0 ? {} : { offer: nearest }) };
 }
 
 /** A canary whose target is applied as it is written in a file that would change; null: none. */

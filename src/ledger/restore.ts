@@ -30,32 +30,38 @@ export type Restored =
   | { readonly type: "restored"; readonly edits: readonly FileEdit[]; readonly touched: readonly ManifestPlace[] }
   /** Ask again with these files as `wanted.commit` had them. */
   | { readonly type: "needs-original"; readonly paths: readonly string[] }
-  | { readonly type: "refused"; readonly reason: string };
+  /** `nearest`: edits that put a part of it back, for people to go on from; nothing is proven of them. */
+  | { readonly type: "refused"; readonly reason: string; readonly nearest?: readonly FileEdit[] };
 
 /** Plans the edits after which the tip declares `wanted`. */
 export function restoreRelease(input: RestoreInput): Restored {
   const unit = partsOf(input);
-  if (unit.type !== "parts") return unit;
+  if (unit.type === "needs-original") return unit;
   const byFile = Map.groupBy(unit.parts, ({ place }) => place.file);
   const edits: FileEdit[] = [];
   const missing: string[] = [];
+  const refusals = unit.refusals.slice();
   for (const [path, parts] of byFile) {
     const file = input.file(path);
-    if (file === null) return { type: "refused", reason: `Cannot edit "${path}": it is not a file of the tip` };
-    const restored = restoreFile(file, parts, input.original(path));
+    const restored = file === null ? notThere(path) : restoreFile(file, parts, input.original(path));
     if (restored.type === "needs-original") missing.push(path);
-    if (restored.type === "refused") return restored;
+    if (restored.type === "refused") refusals.push(restored.reason);
     if (restored.type === "edited") edits.push({ path, content: restored.content });
   }
   if (missing.length > 0) return { type: "needs-original", paths: missing };
-  const problem = whyNotProved(input, edits);
-  if (problem !== null) return { type: "refused", reason: problem };
+  const problem = refusals[0] ?? whyNotProved(input, edits);
+  if (problem !== null) return { type: "refused", reason: problem, nearest: edits };
   return { type: "restored", edits, touched: unit.parts.map(({ place }) => place) };
 }
 
+function notThere(path: string): { readonly type: "refused"; readonly reason: string } {
+  return { type: "refused", reason: `Cannot edit "${path}": it is not a file of the tip` };
+}
+
 type Parts =
-  | { readonly type: "parts"; readonly parts: readonly UnitPart[] }
-  | Exclude<Restored, { readonly type: "restored" }>;
+  /** `refusals`: why parts that are not among these cannot be put back. */
+  | { readonly type: "parts"; readonly parts: readonly UnitPart[]; readonly refusals: readonly string[] }
+  | Extract<Restored, { readonly type: "needs-original" }>;
 
 function partsOf(input: RestoreInput): Parts {
   const { current, wanted, target } = input;
@@ -64,14 +70,16 @@ function partsOf(input: RestoreInput): Parts {
     parts.push({ place: target.place, is: target.object, wanted: wanted.target, fields: "pod-template" });
   }
   const missing: string[] = [];
+  const refusals: string[] = [];
   for (const config of wanted.configs) {
     const part = configPart(input, config);
     if (part === null) continue;
-    if (part.type === "refused") return part;
+    if (part.type === "refused") refusals.push(part.reason);
     if (part.type === "needs-original") missing.push(...part.paths);
     if (part.type === "part") parts.push(part.part);
   }
-  return missing.length > 0 ? { type: "needs-original", paths: [...new Set(missing)] } : { type: "parts", parts };
+  if (missing.length > 0) return { type: "needs-original", paths: [...new Set(missing)] };
+  return { type: "parts", parts, refusals };
 }
 
 type ConfigPart =

@@ -60,6 +60,12 @@ function restore(
   return { restored, after, asked };
 }
 
+/** What a refusal would put back all the same, by path. */
+function nearest(restored: Restored): Files {
+  const edits = restored.type === "refused" ? restored.nearest ?? [] : [];
+  return Object.fromEntries(edits.map(({ path, content }) => [path, decode(content)]));
+}
+
 const DEPLOYMENT = `# The shop.
 apiVersion: apps/v1
 kind: Deployment
@@ -231,16 +237,23 @@ metadata: {name: keys, namespace: prod}
 stringData: {a: "ENC[AES256_GCM,data:b]"}
 sops: {mac: "ENC[AES256_GCM,data:c]"}
 `;
-  const then = { ...withSecret(THEN), "apps/keys.yaml": sops };
-  const now = { ...then, "apps/keys.yaml": sops.replace("data:b", "data:d") };
+  const then: Files = { ...withSecret(THEN), "apps/keys.yaml": sops };
+  const now: Files = { ...then, "apps/keys.yaml": sops.replace("data:b", "data:d") };
   const { restored } = restore(then, now, { wanted: secretsOut });
   assert.match(restored.type === "refused" ? restored.reason : "", /"apps\/keys\.yaml": it is encrypted with SOPS/);
+  assert.deepEqual(nearest(restored), {}, "nothing else differs");
+  const bumped = { ...now, "apps/shop.yaml": (now["apps/shop.yaml"] ?? "").replace("1.0.0", "1.1.0") };
+  const both = restore(then, bumped, { wanted: secretsOut }).restored;
+  assert.match(both.type === "refused" ? both.reason : "", /"apps\/keys\.yaml": it is encrypted with SOPS/);
+  assert.deepEqual(nearest(both), { "apps/shop.yaml": then["apps/shop.yaml"] });
 });
 
 Deno.test("restoreRelease() refuses a config that is gone, or that was not in Git before", () => {
   const { "apps/config.yaml": _config, ...without } = THEN;
   const gone = restore(THEN, without).restored;
   assert.match(gone.type === "refused" ? gone.reason : "", /"shop-config": Git no longer declares it/);
+  const later = { ...without, "apps/shop.yaml": (without["apps/shop.yaml"] ?? "").replace("1.0.0", "1.1.0") };
+  assert.deepEqual(nearest(restore(THEN, later).restored), { "apps/shop.yaml": THEN["apps/shop.yaml"] });
   const came = restore(without, THEN).restored;
   assert.match(came.type === "refused" ? came.reason : "", /"shop-config": it was not in Git, and now it is/);
 });

@@ -8,10 +8,12 @@
  * the source then shows the decision, and whoever withdrew it must look there.
  */
 import type { ClusterIdentity, Decision, DecisionOutcome } from "../core/decision.ts";
-import { RejectedError, UnavailableError } from "../errors.ts";
+import { offeredBranch } from "../core/names.ts";
+import { RejectedError, SerinError, UnavailableError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CommitDraft, CommitInfo, GitRemote, PushResult, Snapshot } from "../ports/git.ts";
 import type { Ledger } from "../ports/ledger.ts";
+import { offerMessage } from "./message.ts";
 import type { ReleaseRenderer } from "./places/release_renderer.ts";
 import type { Plan } from "./plan.ts";
 import { DecisionQueue, type Waiting } from "./queue.ts";
@@ -165,7 +167,7 @@ class LedgerWriter implements RunningLedger {
       const base = await this.#options.remote.fetch(signal);
       const tip = await this.#tip(base, signal);
       if (tip === undefined) return "lost";
-      const drafted = await this.#plan(tip, group, signal);
+      const drafted = await this.#plan(base, tip, group, signal);
       // Somebody took one back while we planned; what was planned after it may build on it.
       if (drafted.some(({ id }) => this.#queue.waiting(id)?.withdrawn)) return "settled";
       if (drafted.length === 0) return this.#reached("settled");
@@ -205,7 +207,12 @@ class LedgerWriter implements RunningLedger {
     return new Tip({ snapshot, catalogue, log: this.#log.commits, cluster, remote, reader, renderer });
   }
 
-  async #plan(tip: Tip, group: readonly Waiting[], signal: AbortSignal): Promise<readonly Drafted[]> {
+  async #plan(
+    base: Snapshot,
+    tip: Tip,
+    group: readonly Waiting[],
+    signal: AbortSignal,
+  ): Promise<readonly Drafted[]> {
     const drafted: Drafted[] = [];
     for (const { decision } of group) {
       const { id } = decision;
@@ -215,12 +222,36 @@ class LedgerWriter implements RunningLedger {
       // The tip has answered: what is not there now did not land.
       this.#queue.markDoubt(id, false);
       if (plan.type === "done") this.#queue.settle(id, { type: "committed", commit: plan.commit });
-      if (plan.type === "impossible") this.#queue.settle(id, { type: "impossible", reason: plan.reason });
+      if (plan.type === "impossible") {
+        const offered = await this.#offer(base, { decision, ...plan }, signal);
+        this.#queue.settle(id, { type: "impossible", reason: `${plan.reason}${offered}` });
+      }
       if (plan.type !== "commit") continue;
       const { author } = this.#options;
       drafted.push({ id, draft: { message: plan.message, author, timeMs: decision.at, edits: plan.edits } });
     }
     return drafted;
+  }
+
+  /**
+   * What of an impossible revert could be put back, as a branch for people.
+   *
+   * @returns a sentence's end that names the branch; empty where there is none
+   */
+  async #offer(base: Snapshot, refused: Refused, signal: AbortSignal): Promise<string> {
+    const { remote, author, cluster, isLeader, clock } = this.#options;
+    const { decision, reason, offer = [] } = refused;
+    if (remote.offer === undefined || offer.length === 0 || !isLeader()) return "";
+    const branch = offeredBranch(decision.canary, (decision.quarantine?.release ?? decision.release).revision);
+    const message = offerMessage(decision, { cluster, why: reason });
+    try {
+      const made = await remote.offer(base, branch, { message, author, timeMs: clock.now(), edits: offer }, signal);
+      return made.type === "refused" ? "" : `; what could be put back is offered as branch "${branch}"`;
+    } catch (error) {
+      // The verdict is the same without it.
+      if (signal.aborted || !(error instanceof SerinError)) throw error;
+      return "";
+    }
   }
 
   /** undefined: our own mistake stops this decision, which says so, and no other one. */
@@ -288,6 +319,8 @@ class LedgerWriter implements RunningLedger {
     return ms * (0.8 + 0.4 * this.#options.clock.random());
   }
 }
+
+type Refused = Extract<Plan, { readonly type: "impossible" }> & { readonly decision: Decision };
 
 interface Drafted {
   readonly id: string;

@@ -13,6 +13,7 @@ import { MemoryGit } from "../../test/support/memory_git.ts";
 import { deploymentFile, shopFiles } from "../../test/support/shop_files.ts";
 import { parseLockFile } from "./lock_file.ts";
 import type { ManifestReader } from "./tip.ts";
+import { trailerValues } from "./trailers.ts";
 import { createLedger, type RunningLedger } from "./writer.ts";
 
 const AUTHOR = { name: "Serin", email: "serin@example.com" };
@@ -460,6 +461,50 @@ Deno.test("a commit asks for the earlier commit only where values do not do, and
     const outcome = await world.settled("run-2/revert");
     assert.match(outcome.type === "impossible" ? outcome.reason : outcome.type, /the shape of the manifest changed/);
   });
+});
+
+Deno.test("what can be put back of an impossible revert is offered as a branch, once, and the decision is the same without it", async () => {
+  const settings = (text: string) =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: prod}\n${text}`;
+  const withSettings = (tag: string) =>
+    deploymentFile(tag).replace(
+      "          ports:",
+      "          envFrom: [{configMapRef: {name: settings}}]\n          ports:",
+    );
+  const path = "apps/shop/deployment.yaml";
+  const files = {
+    ...shopFiles("1.0.0"),
+    [path]: withSettings("1.0.0"),
+    "apps/shop/settings.yaml": settings("data: {a: b}\n"),
+  };
+  await inWorld(async (world) => {
+    const good = await world.release();
+    world.ledger.submit(initialise(good));
+    await world.settled("run-0-shop/initialise");
+    const sealed = settings('data: {a: "ENC[AES256_GCM,data:b]"}\nsops: {mac: "ENC[AES256_GCM,data:c]"}\n');
+    const tip = world.git.commit({ files: { [path]: withSettings("1.1.0"), "apps/shop/settings.yaml": sealed } });
+    const bad = await world.release();
+    const branch = `serin/revert/prod/shop/${bad.revision}`;
+    const reasonOf = async (id: string): Promise<string> => {
+      world.ledger.submit({ ...revert(bad, good), id });
+      const outcome = await world.settled(id);
+      return outcome.type === "impossible" ? outcome.reason : outcome.type;
+    };
+    world.git.fault({ on: "push", type: "refused", reason: "no new branches" });
+    const alone = await reasonOf("run-1/revert");
+    assert.match(alone, /"apps\/shop\/settings\.yaml": it is encrypted with SOPS$/);
+    for (const id of ["run-2/revert", "run-3/revert"]) {
+      assert.equal(await reasonOf(id), `${alone}; what could be put back is offered as branch "${branch}"`);
+    }
+    const offered = world.git.offered(branch) ?? "";
+    assert.equal(world.git.text(path, offered), withSettings("1.0.0"));
+    assert.equal(world.git.text("apps/shop/settings.yaml", offered), sealed);
+    const [commit, base] = world.git.log(2, offered);
+    assert.equal(base?.oid, tip);
+    assert.match(commit?.message ?? "", /^Put prod\/shop back to shop:1\.0\.0, as far as it goes\n/);
+    assert.deepEqual(trailerValues(commit?.message ?? "", "Serin-Run"), []);
+    assert.equal(world.git.head, tip, "the branch itself is left alone");
+  }, files);
 });
 
 Deno.test("onOutcome() hears of every change, and of the end once", async () => {

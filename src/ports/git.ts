@@ -45,6 +45,12 @@ export interface CommitDraft {
   readonly edits: readonly FileEdit[];
 }
 
+/** What became of an offer. "there": a branch of that name exists, and was left as it is. */
+export type OfferResult =
+  | { readonly type: "made" }
+  | { readonly type: "there" }
+  | { readonly type: "refused"; readonly reason: string };
+
 /** What a ref of our own is to hold: these files and nothing else, in one commit without parents. */
 export interface AsideDraft extends Omit<CommitDraft, "edits"> {
   /** By path; at least one. */
@@ -91,6 +97,12 @@ export interface GitRemote {
    * @throws {UnavailableError} it could not be found out whether the push landed
    */
   push(base: Snapshot, drafts: readonly CommitDraft[], signal?: AbortSignal): Promise<PushResult>;
+  /**
+   * Commits a draft on top of `base` as a new branch, for people to go on from. A branch that exists is never moved. Absent
+   * where a remote offers nothing.
+   * @throws {UnavailableError} no answer: it may be there or not
+   */
+  offer?(base: Snapshot, branch: string, draft: CommitDraft, signal?: AbortSignal): Promise<OfferResult>;
   /** Whether the credentials may push, by the receive-pack advertisement: undefined, or the reason why not. */
   cannotPush(signal?: AbortSignal): Promise<string | undefined>;
 }

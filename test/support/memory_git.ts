@@ -5,7 +5,16 @@
  */
 import { createHash } from "node:crypto";
 import { BugError, RejectedError, UnavailableError } from "../../src/errors.ts";
-import type { CommitDraft, CommitInfo, GitRemote, Oid, PushResult, Snapshot, TreeEntry } from "../../src/ports/git.ts";
+import type {
+  CommitDraft,
+  CommitInfo,
+  GitRemote,
+  OfferResult,
+  Oid,
+  PushResult,
+  Snapshot,
+  TreeEntry,
+} from "../../src/ports/git.ts";
 
 /** What happens to one request, in the order they were queued. */
 export type GitFault =
@@ -49,6 +58,7 @@ export class MemoryGit {
   #head: Oid | null = null;
   #faults: GitFault[] = [];
   #forgotten = new Set<Oid>();
+  readonly #offered = new Map<string, Oid>();
   #pushes = 0;
 
   constructor(files: PersonsCommit["files"], branch = "main") {
@@ -128,7 +138,21 @@ export class MemoryGit {
       find: (oid) => this.#forgotten.has(oid) ? undefined : this.#commits.get(oid),
       log: (from, max) => this.log(max, from),
       push: (base, drafts) => this.#push(base, drafts),
+      offer: (base, branch, draft) => this.#offer(base, branch, draft),
     });
+  }
+
+  /** The tip of a branch that was offered. */
+  offered(branch: string): Oid | undefined {
+    return this.#offered.get(branch);
+  }
+
+  #offer(base: Oid, branch: string, draft: CommitDraft): OfferResult {
+    const fault = this.#serve("push");
+    if (fault?.type === "refused") return { type: "refused", reason: fault.reason };
+    if (this.#offered.has(branch)) return { type: "there" };
+    this.#offered.set(branch, this.#write(this.#commitOf(base), draft, []));
+    return { type: "made" };
   }
 
   #serve(on: GitFault["on"]): GitFault | undefined {
@@ -193,6 +217,7 @@ interface Server {
   readonly find: (oid: Oid) => Commit | undefined;
   readonly log: (from: Oid, max: number) => readonly CommitInfo[];
   readonly push: (base: Oid, drafts: readonly CommitDraft[]) => PushResult;
+  readonly offer: (base: Oid, branch: string, draft: CommitDraft) => OfferResult;
 }
 
 class MemoryRemote implements GitRemote {
@@ -235,6 +260,11 @@ class MemoryRemote implements GitRemote {
   async push(base: Snapshot, drafts: readonly CommitDraft[], signal?: AbortSignal): Promise<PushResult> {
     await this.#turn(signal);
     return this.#server.push(base.commit, drafts);
+  }
+
+  async offer(base: Snapshot, branch: string, draft: CommitDraft, signal?: AbortSignal): Promise<OfferResult> {
+    await this.#turn(signal);
+    return this.#server.offer(base.commit, branch, draft);
   }
 
   async cannotPush(signal?: AbortSignal): Promise<string | undefined> {

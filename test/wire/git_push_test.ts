@@ -244,3 +244,21 @@ Deno.test("names that are not UTF-8, odd modes, links and executables survive a 
     await assert.rejects(remote.push(await remote.fetch(), [draft("Link", edit("shortcut", "x"))]), /it is a link/);
   });
 });
+
+Deno.test("a branch that is offered is made once, is never moved, and leaves the other one alone", async () => {
+  await withGit({}, async ({ repository, remote }) => {
+    const base = await remote.fetch();
+    const offer = (n: number) =>
+      remote.offer?.(base, "serin/revert/prod/shop/7d9c", draft("Offer", edit("a.yaml", `${n}\n`)));
+    assert.deepEqual(await offer(1), { type: "made" });
+    assert.deepEqual(await offer(2), { type: "there" });
+    const branch = "refs/heads/serin/revert/prod/shop/7d9c";
+    assert.equal(await repository.git("cat-file", "blob", `${branch}:a.yaml`), "1");
+    assert.equal(await repository.git("rev-parse", `${branch}^`), base.commit);
+    assert.equal(await repository.git("rev-parse", "main"), base.commit);
+    await repository.installPreReceive("exit 1");
+    const refused = await remote.offer?.(base, "serin/revert/prod/web/1", draft("Offer", edit("a.yaml", "1\n")));
+    assert.equal(refused?.type, "refused");
+    await expectSound(repository);
+  });
+});

@@ -41,7 +41,9 @@ export function stepReverting(turn: Turn): Step {
         ? state.quarantined
         : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
       const known = [...state.told, impossibleKey(decision.id)].slice(-20);
-      return enter(turn, "idle", { ...over, quarantined, told: known }, [...keepUp, told]);
+      // Told where people look later, too: it may name a branch to go on from.
+      const last = state.last === null ? null : { ...state.last, reason: `${state.last.reason} ${reason}` };
+      return enter(turn, "idle", { ...over, last, quarantined, told: known }, [...keepUp, told]);
     }
     case "withdrawn": {
       const quarantined = about === null

@@ -209,8 +209,21 @@ for (
 }
 
 Deno.test("reverting: what cannot be written is quarantined here, what was written is left to Git", () => {
-  const impossible = stepped(reverting({ seen: { decision: { type: "impossible", reason: "SOPS." } } }));
+  const last = {
+    run: "r1",
+    revision: NEW.revision,
+    images: [],
+    outcome: "failed",
+    reason: "It failed.",
+    at: 0,
+  } as const;
+  const impossible = stepped(
+    reverting({ state: { last }, seen: { decision: { type: "impossible", reason: "SOPS." } } }),
+  );
   deepEqual(impossible.state.quarantined, [NEW.revision]);
+  // Whoever looks later finds it too, and a branch that it may name.
+  const told = "It failed. The verdict cannot be written: SOPS. The cluster stays on the lock.";
+  equal(impossible.state.last?.reason, told);
   const written = stepped(reverting({ state: { quarantined: [NEW.revision] }, seen: { decision: committed } }));
   deepEqual(written.state.quarantined, []);
 });

@@ -52,7 +52,8 @@ export type PlacesRestored =
   | { readonly type: "needs-original"; readonly paths: readonly string[] }
   /** Ask again with what these edits render to. */
   | { readonly type: "needs-rendering"; readonly edits: readonly FileEdit[] }
-  | { readonly type: "refused"; readonly reason: string };
+  /** `nearest`: edits that put a part of it back, for people to go on from; nothing is proven of them. */
+  | { readonly type: "refused"; readonly reason: string; readonly nearest?: readonly FileEdit[] };
 
 /** Plans the edits after which the tip renders to `wanted`. */
 export function restorePlaces(input: RestorePlacesInput): PlacesRestored {
@@ -70,12 +71,15 @@ export function restorePlaces(input: RestorePlacesInput): PlacesRestored {
   const missing = paths.filter((path) => input.original(path) === undefined);
   if (missing.length > 0) return { type: "needs-original", paths: missing };
   const edits: FileEdit[] = [];
+  const refusals: string[] = [];
   for (const path of paths) {
     const edited = editFile(input, path, used.filter(({ place }) => place.file === path));
-    if (edited.type === "refused") return edited;
-    edits.push({ path, content: edited.content });
+    if (edited.type === "refused") refusals.push(edited.reason);
+    else edits.push({ path, content: edited.content });
   }
+  if (refusals[0] !== undefined) return { ...refused(refusals[0]), nearest: edits };
   const problem = whyNotProven(input, { edits, images, used });
+  if (problem?.type === "refused") return { ...problem, nearest: edits };
   if (problem !== null) return problem;
   return { type: "restored", edits, alsoServes: [...new Set(used.flatMap(({ alsoServes }) => alsoServes))] };
 }
