@@ -16,8 +16,8 @@ export function impossibleKey(decision: string): string {
   return `impossible:${decision}`;
 }
 
-/** A release as a lock may hold it: Secrets by digest only. */
-function withoutSecrets(release: Release): Release {
+/** A release as it may be remembered, in a lock or in the cluster: Secrets by digest only. */
+export function withoutSecrets(release: Release): Release {
   return {
     ...release,
     configs: release.configs.map((config) => config.kind === "Secret" ? { ...config, declared: null } : config),

@@ -2,7 +2,7 @@
 import type { Action } from "./action.ts";
 import type { Decision, Lock } from "./decision.ts";
 import { digestText } from "./digest.ts";
-import { makeDecision, runId } from "./locks.ts";
+import { makeDecision, runId, withoutSecrets } from "./locks.ts";
 import type { Release } from "./release.ts";
 import type { LastRun, Outcome, RollbackCause, Run, Stage } from "./state.ts";
 import { announce, enter, type RunTurn, type Step, type Turn } from "./turn.ts";
@@ -24,7 +24,8 @@ export function newRun(
   return {
     id,
     canary,
-    release,
+    // It is kept in a ConfigMap, which more people may read than Secrets.
+    release: withoutSecrets(release),
     startedAt: now,
     stage: options.stage,
     stageSince: now,

@@ -4,12 +4,15 @@
  */
 import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
 import { REPOSITORY } from "../../src/demo/stage.ts";
-import { canaryFileOf, imageOf, manifestOf } from "../support/app_files.ts";
+import { stringAt } from "../../src/core/kube_object.ts";
+import { canaryFileOf, imageOf, manifestOf, NAMESPACE } from "../support/app_files.ts";
 import {
   bareGit,
+  closeGate,
   decisionsOf,
   type FaultStage,
   gated,
+  openGate,
   promoted,
   rests,
   tagOf,
@@ -65,7 +68,21 @@ async function story(kustomize: string): Promise<void> {
   await withFaults({ apps, more: FILES, kustomize }, async (stage) => {
     const { sandbox } = stage;
     const load = usersOf(stage, "shop");
+    closeGate(stage, "shop");
     await bumpOverlay(stage, "2.0.0");
+    await stage.of("shop").see("at half", (view) => view.phase === "waiting-promotion" && view.weight === 50);
+    const secret = new RegExp(`${SECRET_VALUE}|${btoa(SECRET_VALUE)}`);
+    // What is remembered in the cluster can be read by whoever may read ConfigMaps.
+    const kept = sandbox.api.store.get({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      namespace: NAMESPACE,
+      name: "serin-shop",
+    });
+    const remembered = stringAt(kept, "data", "state") ?? "";
+    match(remembered, /shop-key-\w{10}/);
+    doesNotMatch(remembered, secret);
+    openGate(stage, "shop");
     await stage.of("shop").see("promoted", promoted("2.0.0"));
     await rests(sandbox, "shop", "2.0.0");
     strictEqual(await sandbox.git.read(REPOSITORY, OVERLAY), overlay("2.0.0"));
@@ -87,7 +104,6 @@ async function story(kustomize: string): Promise<void> {
     const objects = await allObjects(stage);
     ok(objects.some((text) => text.includes("kind: Primary")), "the lock is among them");
     // The overlay is the person's, and the only place that has it.
-    const secret = new RegExp(`${SECRET_VALUE}|${btoa(SECRET_VALUE)}`);
     for (const text of objects.filter((text) => !text.startsWith("# Bumped by a bot"))) doesNotMatch(text, secret);
   });
 }

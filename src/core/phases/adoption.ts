@@ -6,7 +6,7 @@ import type { Action } from "../action.ts";
 import { type Lock, lockDigest } from "../decision.ts";
 import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
-import { decisionId, makeDecision, makeLock, remember } from "../locks.ts";
+import { decisionId, makeDecision, makeLock, remember, withoutSecrets } from "../locks.ts";
 import { followLeftMs } from "../readiness.ts";
 import { lastOf, newRun } from "../runs.ts";
 import {
@@ -146,7 +146,7 @@ function compare(turn: RunTurn): Step {
   if (answer.difference !== null && !isServed) {
     const live = seen.cluster.liveRelease;
     if (live !== null && run.release.revision !== live.revision) {
-      return advance(turn, "comparing", { release: live }, [
+      return advance(turn, "comparing", { release: withoutSecrets(live) }, [
         announce(
           turn,
           "stalled",

@@ -6,6 +6,7 @@ import type { Action } from "../action.ts";
 import { longestWindowMs } from "../analysis.ts";
 import { firstReplicas } from "../capacity.ts";
 import { canaryUp } from "../readiness.ts";
+import type { Release } from "../release.ts";
 import { rollBack } from "../runs.ts";
 import type { Stage } from "../state.ts";
 import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes, unfenceActions } from "../traffic.ts";
@@ -56,7 +57,7 @@ function apply(turn: RunTurn): Step {
   if (cluster.target.deleting) return keep(turn, {}, [], { waitsFor: "Waits until the deleted target is gone." });
   if (cluster.engineApplies) {
     if (cluster.targetRevision !== run.release.revision) {
-      return keep(turn, {}, [{ type: "apply-target", release: run.release }]);
+      return keep(turn, {}, [{ type: "apply-target", release: declared(turn) }]);
     }
     return advance(turn, "scaling");
   }
@@ -66,11 +67,19 @@ function apply(turn: RunTurn): Step {
   return waitAndTell(turn, "waiting", what, { severity: trouble ? "warn" : "info", alert: trouble });
 }
 
+/** As the tip has it, with Secrets, of which a rollout remembers none. */
+function declared({ run, seen }: RunTurn): Release {
+  const { candidate } = seen.git;
+  return candidate !== null && candidate.revision === run.release.revision ? candidate : run.release;
+}
+
 function scaleUp(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const { target } = seen.cluster;
   if (!target.exists && seen.cluster.engineApplies) {
-    return keep(turn, {}, [{ type: "apply-target", release: run.release }], { waitsFor: "Applies the target again." });
+    return keep(turn, {}, [{ type: "apply-target", release: declared(turn) }], {
+      waitsFor: "Applies the target again.",
+    });
   }
   if (!target.exists) {
     return waitAndTell(turn, "stalled", `The target "${run.canary.target.name}" is not in the cluster.`, {
@@ -112,7 +121,7 @@ function compare(turn: RunTurn): Step {
     }
     // Where the agent applies, somebody changed the target by hand: Git's words are applied again, and looked at anew.
     const { engineApplies } = seen.cluster;
-    const again: readonly Action[] = engineApplies ? [{ type: "apply-target", release: run.release }] : [];
+    const again: readonly Action[] = engineApplies ? [{ type: "apply-target", release: declared(turn) }] : [];
     const actions = [...again, wakeAt(nextCheckAt)];
     const step = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions });
     const stage: Stage = engineApplies ? "scaling" : run.stage;

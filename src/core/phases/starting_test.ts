@@ -3,6 +3,8 @@ import { deepEqual, equal, match } from "node:assert/strict";
 import {
   aComparison,
   aHook,
+  anObservation,
+  aState,
   aWorkload,
   closed,
   MINUTE,
@@ -19,6 +21,7 @@ import {
 } from "../../../test/support/core_builders.ts";
 import { stepped } from "../../../test/support/phase_case.ts";
 import { canaryFrom } from "../../../test/support/scenario_canary.ts";
+import { revisionOf, trackedConfig } from "../release.ts";
 import { NO_WORKLOAD } from "../workload.ts";
 
 const at = (options: SituationOptions) => rollingOut("starting", { weight: 0, ...options });
@@ -308,4 +311,24 @@ Deno.test("waiting: no pod of the candidate runs: what an earlier one left goes"
     "unfence",
     "scale-target 0",
   ]);
+});
+
+Deno.test("a Secret's content is applied from the tip, and remembered nowhere", () => {
+  const secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "key", namespace: "prod" },
+    data: { key: "Y29ycmVjdA==" },
+  };
+  const named = { kind: "Secret", name: "key", optional: false } as const;
+  const configs = [trackedConfig(named, secret)];
+  const candidate = { ...NEW, configs, revision: revisionOf({ target: NEW.target, configs }) };
+  const seen = anObservation({ git: { candidate }, cluster: { targetRevision: OLD.revision } });
+  const begun = stepped({ state: aState(), seen });
+  equal(begun.state.run?.release.revision, candidate.revision);
+  equal(JSON.stringify(begun.state).includes("Y29ycmVjdA=="), false);
+  const next = stepped({ state: begun.state, seen });
+  const applied = next.actions.find((action) => action.type === "apply-target");
+  equal(applied?.type === "apply-target" ? applied.release : null, candidate);
+  equal(JSON.stringify(next.state).includes("Y29ycmVjdA=="), false);
 });
