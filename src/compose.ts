@@ -121,6 +121,7 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
   });
   const http = openHttp({ clock });
   const remotes: OpenedRemote[] = [];
+  const giveBack = () => closeAll([...remotes, http, cluster]);
   try {
     const telling = platform.telling({ cluster, http, tables });
     const { namespace } = platform.endpoint;
@@ -178,18 +179,19 @@ export async function compose(config: AgentConfig, platform: Platform): Promise<
           ]);
         } finally {
           await election.stop();
-          for (const remote of remotes) await remote.close();
-          http.close();
-          await cluster.close();
+          await giveBack();
         }
       },
     };
   } catch (error) {
-    for (const remote of remotes) await remote.close();
-    http.close();
-    await cluster.close();
+    await giveBack();
     throw error;
   }
+}
+
+/** One after the other. */
+async function closeAll(held: readonly { close(): Promise<void> | void }[]): Promise<void> {
+  for (const one of held) await one.close();
 }
 
 function stateScopes(config: AgentConfig): readonly Parameters<Cluster["watch"]>[0][] {

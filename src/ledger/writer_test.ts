@@ -1,144 +1,26 @@
 /** The writer against a Git server in memory: what the repository says afterwards, whatever happened on the way. */
 import assert from "node:assert/strict";
 import { canaryKey } from "../core/canary.ts";
-import type { Decision, DecisionOutcome } from "../core/decision.ts";
+import type { Decision } from "../core/decision.ts";
 import type { Release } from "../core/release.ts";
 import type { Snapshot } from "../ports/git.ts";
-import { buildCatalogue } from "../spec/catalogue.ts";
-import { isManifestPath, type ParsedFile, parseFile } from "../spec/parse_file.ts";
-import { testCapabilities } from "../../test/support/capabilities.ts";
 import { aDecision, aLock, CLUSTER } from "../../test/support/ledger_builders.ts";
+import {
+  AUTHOR,
+  initialise,
+  inWorld,
+  promote,
+  reader,
+  revert,
+  withBump,
+  type World,
+} from "../../test/support/ledger_world.ts";
 import { ManualClock } from "../../test/support/manual_clock.ts";
 import { MemoryGit } from "../../test/support/memory_git.ts";
 import { deploymentFile, shopFiles } from "../../test/support/shop_files.ts";
-import { parseLockFile } from "./lock_file.ts";
 import type { ManifestReader } from "./tip.ts";
 import { trailerValues } from "./trailers.ts";
-import { createLedger, type RunningLedger } from "./writer.ts";
-
-const AUTHOR = { name: "Serin", email: "serin@example.com" };
-
-/** Reads everything anew each time; the real source is incremental. */
-const reader: ManifestReader = {
-  async catalogue(snapshot) {
-    const files = new Map<string, ParsedFile>();
-    for (const { path } of await snapshot.files()) {
-      const content = isManifestPath(path) ? await snapshot.read(path) : undefined;
-      if (content !== undefined) files.set(path, parseFile(path, content));
-    }
-    return buildCatalogue(snapshot.commit, files, testCapabilities());
-  },
-  parse: (path, content) => parseFile(path, content).manifests,
-};
-
-class World {
-  readonly git: MemoryGit;
-  readonly clock = new ManualClock();
-  readonly heard: DecisionOutcome[] = [];
-  leader = true;
-  ledger: RunningLedger;
-  #stop = new AbortController();
-  #running: Promise<void> = Promise.resolve();
-
-  constructor(files: Readonly<Record<string, string>> = shopFiles("1.0.0")) {
-    this.git = new MemoryGit(files);
-    this.ledger = this.#start();
-  }
-
-  #start(): RunningLedger {
-    const { git, clock } = this;
-    const isLeader = () => this.leader;
-    const ledger = createLedger({ remote: git.connect(), reader, cluster: CLUSTER, clock, author: AUTHOR, isLeader });
-    ledger.onOutcome((_, outcome) => this.heard.push(outcome));
-    this.#stop = new AbortController();
-    this.#running = ledger.run(this.#stop.signal);
-    return ledger;
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-
-  /** As a process that is killed and started again: nothing is remembered. */
-  async restart(): Promise<void> {
-    await this.stop();
-    this.ledger = this.#start();
-  }
-
-  /** What the tip declares for a canary. */
-  async release(name = "shop"): Promise<Release> {
-    const remote = this.git.connect();
-    const entry = (await reader.catalogue(await remote.fetch())).entries.get(`prod/${name}`);
-    if (entry?.type !== "canary") throw new Error(`prod/${name} is ${entry?.type}`);
-    return entry.release;
-  }
-
-  /** Waits, without time passing, until something holds. */
-  async until(what: string, holds: () => boolean): Promise<void> {
-    for (let turn = 0; turn < 300; turn++) {
-      if (holds()) return;
-      await this.clock.advance(0);
-    }
-    throw new Error(`never: ${what}`);
-  }
-
-  async settled(id: string): Promise<DecisionOutcome> {
-    await this.until(`${id} settles`, () => this.ledger.outcome(id)?.type !== "pending");
-    return this.ledger.outcome(id) ?? { type: "pending", reason: null, attempts: -1 };
-  }
-
-  async pending(id: string, reason: RegExp): Promise<void> {
-    await this.until(`${id} is pending for ${reason}`, () => {
-      const outcome = this.ledger.outcome(id);
-      return outcome?.type === "pending" && reason.test(outcome.reason ?? "");
-    });
-  }
-
-  subjects(): readonly string[] {
-    return this.git.log().map(({ message }) => message.split("\n")[0] ?? "");
-  }
-
-  lockedTag(name = "shop"): string | undefined {
-    const view = parseLockFile(this.git.text(`.serin/eu/prod/${name}/primary.yaml`) ?? "");
-    return view.type === "read" ? view.value.lock.release.images[0]?.image.split(":")[1] : undefined;
-  }
-}
-
-async function inWorld(run: (world: World) => Promise<void>, files?: Readonly<Record<string, string>>): Promise<void> {
-  const world = new World(files);
-  try {
-    await run(world);
-  } finally {
-    await world.stop();
-  }
-}
-
-function initialise(release: Release, name = "shop"): Decision {
-  const canary = { namespace: "prod", name };
-  const id = `run-0-${name}/initialise`;
-  return aDecision({ id, canary, kind: "initialise", release, lock: aLock({ canary, release, decision: id }) });
-}
-
-function promote(release: Release, overrides: Partial<Decision> = {}): Decision {
-  const id = overrides.id ?? "run-1/promotion";
-  return aDecision({ id, release, lock: aLock({ release, decision: id }), ...overrides });
-}
-
-function revert(bad: Release, good: Release): Decision {
-  const lock = aLock({ release: good, decision: "run-0-shop/initialise" });
-  const quarantine = { release: bad, reason: "It failed" };
-  return aDecision({ id: "run-1/revert", kind: "revert", release: bad, lock, manifests: good, quarantine });
-}
-
-/** With the first lock written, and 1.1.0 pushed by a person. */
-async function withBump(world: World): Promise<{ readonly good: Release; readonly bad: Release }> {
-  const good = await world.release();
-  world.ledger.submit(initialise(good));
-  assert.equal((await world.settled("run-0-shop/initialise")).type, "committed");
-  world.git.commit({ files: { "apps/shop/deployment.yaml": deploymentFile("1.1.0") }, message: "Bump\n" });
-  return { good, bad: await world.release() };
-}
+import { createLedger } from "./writer.ts";
 
 Deno.test("the writer commits the first lock, a promotion, and a revert that gives the manifest back to the byte", async () => {
   await inWorld(async (world) => {
