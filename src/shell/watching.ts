@@ -24,8 +24,8 @@ export function createWatching(options: {
   readonly namespaces: readonly string[];
 }): Watching {
   const { cluster, tables } = options;
-  /** Nearly every object belongs to one canary, and a set takes five times the room of a list of one. */
-  const owners = new Map<string, readonly string[]>();
+  /** Nearly every object belongs to one canary: its key alone takes the least room. */
+  const owners = new Map<string, string | readonly string[]>();
   const refs = new Map<string, readonly string[]>();
   /** APIs whose Canary objects were asked for once. */
   const canaryKinds = new Set<string>();
@@ -59,21 +59,27 @@ export function createWatching(options: {
     canaryKinds.add(api);
   }
 
+  function ownersOf(ref: string): readonly string[] {
+    const found = owners.get(ref) ?? [];
+    return typeof found === "string" ? [found] : found;
+  }
+
   function index(key: string, objects: readonly ObjectRef[]): void {
     forget(key);
     const keys = objects.map(refKey);
     refs.set(key, keys);
     for (const ref of keys) {
-      const known = owners.get(ref) ?? [];
-      if (!known.includes(key)) owners.set(ref, [...known, key]);
+      const known = ownersOf(ref);
+      if (!known.includes(key)) owners.set(ref, known.length === 0 ? key : [...known, key]);
     }
   }
 
   function forget(key: string): void {
     for (const ref of refs.get(key) ?? []) {
-      const left = (owners.get(ref) ?? []).filter((owner) => owner !== key);
-      if (left.length === 0) owners.delete(ref);
-      else owners.set(ref, left);
+      const left = ownersOf(ref).filter((owner) => owner !== key);
+      const [only] = left;
+      if (only === undefined) owners.delete(ref);
+      else owners.set(ref, left.length === 1 ? only : left);
     }
     refs.delete(key);
   }
@@ -109,7 +115,7 @@ export function createWatching(options: {
         stateRef(canary.id),
       ]);
     },
-    canariesOf: (ref) => owners.get(refKey(ref)) ?? [],
+    canariesOf: (ref) => ownersOf(refKey(ref)),
     forget,
   };
 }
