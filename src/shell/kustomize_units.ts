@@ -14,6 +14,9 @@ import { buildReach } from "./kustomize_build.ts";
 import { snapshotTree } from "./snapshot_tree.ts";
 import { isUnder } from "./roots.ts";
 
+/** Builds at a time. */
+const BUILDS_PARALLEL = 4;
+
 interface Unit {
   readonly reach: Reach;
   readonly file: ParsedFile;
@@ -75,14 +78,12 @@ export class KustomizeUnits {
   async follow(snapshot: Snapshot, changed: readonly string[], signal?: AbortSignal): Promise<UnitsChange> {
     const tree = snapshotTree(snapshot);
     const reaches = await this.#walk(tree, new Set(changed), signal);
+    const wanted = topsOf(reaches).filter((reach) => this.#isWanted(reach));
     const units = new Map<string, Unit>();
-    for (const reach of topsOf(reaches)) {
-      const before = this.#state.units.get(reach.file);
-      const isWanted = reach.asks ||
-        reach.complaints.length > 0 && (before !== undefined || this.#options.lockedIn(reach.file).length > 0);
-      if (!isWanted) continue;
-      const isSame = before !== undefined && !before.isTransient && sameFiles(before.reach, reach);
-      units.set(reach.file, isSame ? { ...before, reach } : await this.#build(reach, tree, signal));
+    for (let first = 0; first < wanted.length; first += BUILDS_PARALLEL) {
+      const some = wanted.slice(first, first + BUILDS_PARALLEL);
+      const built = await Promise.all(some.map((reach) => this.#unitOf(reach, tree, signal)));
+      for (const unit of built) units.set(unit.reach.file, unit);
     }
     const covers = coversOf(units);
     const next = { reaches, units, covers };
@@ -102,6 +103,18 @@ export class KustomizeUnits {
         this.#state = next;
       },
     };
+  }
+
+  #isWanted(reach: Reach): boolean {
+    if (reach.asks) return true;
+    const isBroken = reach.complaints.length > 0;
+    return isBroken && (this.#state.units.has(reach.file) || this.#options.lockedIn(reach.file).length > 0);
+  }
+
+  async #unitOf(reach: Reach, tree: FileTree, signal: AbortSignal | undefined): Promise<Unit> {
+    const before = this.#state.units.get(reach.file);
+    const isSame = before !== undefined && !before.isTransient && sameFiles(before.reach, reach);
+    return isSame ? { ...before, reach } : await this.#build(reach, tree, signal);
   }
 
   async #walk(

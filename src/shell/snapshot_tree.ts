@@ -8,14 +8,15 @@ export function snapshotTree(snapshot: Snapshot, edits: readonly FileEdit[] = []
   const listings = new Map<string, Promise<ReadonlyMap<string, string>>>();
   /** Files under a folder, links left out; a folder within one that was listed is not listed again. */
   const listing = (folder: string): Promise<ReadonlyMap<string, string>> => {
-    for (const [known, listed] of listings) {
-      if (known === "" || folder === known || folder.startsWith(`${known}/`)) return listed;
+    for (let around = folder;; around = parentOf(around)) {
+      const known = listings.get(around);
+      if (known !== undefined) return known;
+      if (around === "") break;
     }
     const listed = snapshot.files(folder).then((files) => new Map(files.map(({ path, oid }) => [path, oid])));
     listings.set(folder, listed);
     return listed;
   };
-  const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")));
   return {
     async id(path) {
       const edit = edited.get(path);
@@ -36,4 +37,8 @@ export function snapshotTree(snapshot: Snapshot, edits: readonly FileEdit[] = []
 async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return `edit:${[...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
