@@ -23,7 +23,7 @@ export async function scale(sizes: readonly number[] = SIZES): Promise<readonly 
   const rows: Row[] = [];
   for (const size of sizes) {
     const file = await Deno.makeTempFile({ prefix: "serin-bench-", suffix: ".json" });
-    const status = await runInside(INSIDE, [String(size), file], (line) => say(`${line}\n`));
+    const status = await runInside(INSIDE, [String(size), file], { told: (line) => say(`${line}\n`) });
     if (status !== 0) throw new Error(`The measurement of ${size} canaries ended with status ${status}`);
     rows.push(...JSON.parse(await Deno.readTextFile(file)));
     await Deno.remove(file);
