@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import type { CatalogueEntry } from "../core/catalogue.ts";
 import { canaryKey } from "../core/canary.ts";
+import type { Decision } from "../core/decision.ts";
 import type { KubeObject } from "../core/kube_object.ts";
 import { type Release, releaseOf } from "../core/release.ts";
+import { UnavailableError } from "../errors.ts";
 import { buildCatalogue } from "../spec/catalogue.ts";
 import { parseFile } from "../spec/parse_file.ts";
 import { testCapabilities } from "../../test/support/capabilities.ts";
@@ -70,6 +72,7 @@ const renderer: ReleaseRenderer = {
 
 async function revertOf(
   known: ReleaseRenderer | undefined,
+  more: readonly Partial<Decision>[] = [],
 ): Promise<{ readonly git: MemoryGit; readonly outcome: unknown }> {
   const git = new MemoryGit({ ...shopFiles("0.0.0"), [PATH]: kustomization("1.0.0") });
   const clock = new ManualClock();
@@ -97,6 +100,7 @@ async function revertOf(
     const lock = aLock({ release: good });
     assert.equal(canaryKey(lock.canary), "prod/shop");
     ledger.submit(aDecision({ id: "run-1/revert", kind: "revert", release: bad, lock, manifests: good, quarantine }));
+    for (const decision of more) ledger.submit(aDecision({ release: good, lock, ...decision }));
     for (let turn = 0; turn < 300 && ledger.outcome("run-1/revert")?.type === "pending"; turn++) await clock.advance(0);
     return { git, outcome: ledger.outcome("run-1/revert") };
   } finally {
@@ -124,4 +128,11 @@ Deno.test("the writer leaves a kustomization alone where nobody renders, or rend
   });
   assert.match(JSON.stringify(other.outcome), /would render revision/);
   assert.equal(other.git.text(PATH), `${kustomization("1.1.0")}# later\n`);
+});
+
+Deno.test("what cannot be rendered now waits, says so, and keeps no other decision from the branch", async () => {
+  const away = () => Promise.reject(new UnavailableError("No kustomize here", { data: { reason: "not-rendered" } }));
+  const { git, outcome } = await revertOf({ ...renderer, carriers: away }, [{ id: "run-2/record", kind: "record" }]);
+  assert.match(JSON.stringify(outcome), /"pending".*No kustomize here/);
+  assert.match(git.log(1)[0]?.message ?? "", /Serin-Run: run-2\/record/);
 });

@@ -89,7 +89,8 @@ export class Tip {
     const { snapshot, catalogue, cluster, reader } = this.#options;
     const found = catalogue.entries.get(canaryKey(decision.canary));
     const entry = found === undefined ? undefined : await this.#entryNow(found, signal);
-    const carriers = await this.#carriers(entry, signal);
+    // Only who puts manifests back has to know where images are written.
+    const carriers = decision.manifests === null ? null : await this.#carriers(entry, signal);
     const places = entry?.type === "canary" ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
     const files = new Map<string, FileText>();
     for (const path of new Set([...places, ...carriers?.map(({ place }) => place.file) ?? []])) {

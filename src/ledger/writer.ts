@@ -14,7 +14,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { CommitDraft, CommitInfo, GitRemote, PushResult, Snapshot } from "../ports/git.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import { offerMessage } from "./message.ts";
-import type { ReleaseRenderer } from "./places/release_renderer.ts";
+import { NOT_RENDERED, type ReleaseRenderer } from "./places/release_renderer.ts";
 import type { Plan } from "./plan.ts";
 import { DecisionQueue, type Waiting } from "./queue.ts";
 import { type ManifestReader, Tip } from "./tip.ts";
@@ -254,12 +254,14 @@ class LedgerWriter implements RunningLedger {
     }
   }
 
-  /** undefined: our own mistake stops this decision, which says so, and no other one. */
+  /** undefined: our own mistake, or what cannot be rendered now, stops this decision, which says so, and no other one. */
   async #planOne(tip: Tip, decision: Decision, signal: AbortSignal): Promise<Plan | undefined> {
     try {
       return await tip.plan(decision, signal);
     } catch (error) {
-      if (signal.aborted || error instanceof UnavailableError || error instanceof RejectedError) throw error;
+      const isRenderers = error instanceof UnavailableError && error.data["reason"] === NOT_RENDERED;
+      const isRemotes = error instanceof UnavailableError && !isRenderers || error instanceof RejectedError;
+      if (signal.aborted || isRemotes) throw error;
       this.#queue.defer(decision.id, this.#now() + this.#jittered(REFUSED_DEFER_MS), `Cannot plan: ${textOf(error)}`);
       return undefined;
     }

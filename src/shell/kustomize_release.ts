@@ -13,7 +13,7 @@ import { editPlaces } from "../ledger/places/edit_places.ts";
 import { parseImage } from "../ledger/places/image_reference.ts";
 import { findPlaces } from "../ledger/places/mod.ts";
 import type { ImagePlace } from "../ledger/places/place.ts";
-import type { CanaryEntry, ReleaseRenderer } from "../ledger/places/release_renderer.ts";
+import { type CanaryEntry, NOT_RENDERED, type ReleaseRenderer } from "../ledger/places/release_renderer.ts";
 import type { Carrier, Rendered } from "../ledger/places/restore_places.ts";
 import type { FileEdit, Snapshot } from "../ports/git.ts";
 import type { Renderer } from "../ports/renderer.ts";
@@ -85,7 +85,7 @@ async function renderUnit(
   if (build.type === "failed") {
     const [complaint] = build.complaints;
     const reason = `"${complaint?.file ?? file}": ${complaint?.message ?? "it cannot be rendered"}`;
-    if (build.isTransient) throw new UnavailableError(`Cannot render ${reason}`);
+    if (build.isTransient) throw new UnavailableError(`Cannot render ${reason}`, { data: { reason: NOT_RENDERED } });
     return { type: "refused", reason };
   }
   const parsed = parseRendered(file, build.content);

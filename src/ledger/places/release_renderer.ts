@@ -8,18 +8,21 @@ import type { Carrier, Rendered } from "./restore_places.ts";
 
 export type CanaryEntry = Extract<CatalogueEntry, { readonly type: "canary" }>;
 
+/** `data.reason` of an UnavailableError that is about rendering: the remote is there, and other decisions are not kept. */
+export const NOT_RENDERED = "not-rendered";
+
 export interface ReleaseRenderer {
   /**
    * The places of a tip that decide the images of a canary's target.
    *
    * @returns empty where none are known: nothing is edited then
-   * @throws {UnavailableError} it cannot be found out now
+   * @throws {UnavailableError} it cannot be found out now; `data.reason` is "not-rendered"
    */
   carriers(entry: CanaryEntry, snapshot: Snapshot, signal?: AbortSignal): Promise<readonly Carrier[]>;
   /**
    * The release that the tip would render to with some files replaced.
    *
-   * @throws {UnavailableError} it cannot be found out now
+   * @throws {UnavailableError} it cannot be found out now; `data.reason` is "not-rendered"
    */
   render(
     entry: CanaryEntry,
