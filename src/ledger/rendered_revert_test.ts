@@ -19,6 +19,7 @@ import type { ManifestReader } from "./tip.ts";
 import { createLedger } from "./writer.ts";
 
 const PATH = "apps/shop/kustomization.yaml";
+const OTHER = { namespace: "prod", name: "other" };
 const IMAGE = "registry.example.com/shop";
 const kustomization = (tag: string): string =>
   `# by hand\nimages:\n  - name: ${IMAGE}\n    newTag: "${tag}" # bump here\n`;
@@ -132,7 +133,12 @@ Deno.test("the writer leaves a kustomization alone where nobody renders, or rend
 
 Deno.test("what cannot be rendered now waits, says so, and keeps no other decision from the branch", async () => {
   const away = () => Promise.reject(new UnavailableError("No kustomize here", { data: { reason: "not-rendered" } }));
-  const { git, outcome } = await revertOf({ ...renderer, carriers: away }, [{ id: "run-2/record", kind: "record" }]);
+  const { git, outcome } = await revertOf({ ...renderer, carriers: away }, [{
+    id: "run-2/record",
+    kind: "record",
+    canary: OTHER,
+    lock: aLock({ canary: OTHER }),
+  }]);
   assert.match(JSON.stringify(outcome), /"pending".*No kustomize here/);
   assert.match(git.log(1)[0]?.message ?? "", /Serin-Run: run-2\/record/);
 });
