@@ -4,6 +4,7 @@ import { openKustomize } from "../../adapters/platform/kustomize.ts";
 import type { CatalogueEntry } from "../../src/core/catalogue.ts";
 import type { DecisionOutcome } from "../../src/core/decision.ts";
 import type { Release } from "../../src/core/release.ts";
+import { renderLockFile } from "../../src/ledger/lock_file.ts";
 import { createLedger } from "../../src/ledger/writer.ts";
 import type { Renderer, RenderOutput } from "../../src/ports/renderer.ts";
 import { kustomizeRelease } from "../../src/shell/kustomize_release.ts";
@@ -72,36 +73,39 @@ function complaint(source: RunningSource, key: string): string {
   return found?.type === "broken" ? found.complaints.map(({ file, message }) => `${file}: ${message}`).join("\n") : "";
 }
 
-/** What a failed release of the tip comes to, with an earlier one as the lock. */
-async function revert({ git, source, renderer }: Stand, key: string, good: Release): Promise<DecisionOutcome> {
-  const [namespace = "", name = ""] = key.split("/");
-  const canary = { namespace, name };
-  const clock = new ManualClock();
+/** What failed releases of the tip come to, handed in at once, with an earlier release of each as the lock. */
+async function revert(
+  { git, source, renderer }: Stand,
+  ...releases: readonly (readonly [key: string, good: Release])[]
+): Promise<readonly DecisionOutcome["type"][]> {
   const ledger = createLedger({
     remote: git.connect(),
     reader: source,
     cluster: CLUSTER,
-    clock,
+    clock: new ManualClock(),
     author: { name: "Serin", email: "serin@example.com" },
     isLeader: () => true,
     renderer: kustomizeRelease({ renderer, cluster: "eu", reaches: () => source.reaches }),
   });
-  const bad = release(source, key);
-  const settled = Promise.withResolvers<DecisionOutcome>();
-  ledger.onOutcome((_, outcome) => void (outcome.type === "pending" ? undefined : settled.resolve(outcome)));
+  const decisions = releases.map(([key, good]) => {
+    const [namespace = "", name = ""] = key.split("/");
+    const canary = { namespace, name };
+    const bad = release(source, key);
+    const lock = aLock({ canary, release: good });
+    const quarantine = { release: bad, reason: "It failed" };
+    return aDecision({ id: `${key}/revert`, canary, kind: "revert", release: bad, lock, manifests: good, quarantine });
+  });
+  const settled = Promise.withResolvers<void>();
+  const outcomes = () => decisions.map(({ id }) => ledger.outcome(id));
+  ledger.onOutcome(() => outcomes().every((outcome) => outcome?.type !== "pending") && settled.resolve());
+  const late = AbortSignal.timeout(60_000);
+  late.addEventListener("abort", () => settled.reject(new Error(JSON.stringify(outcomes()))));
   const stop = new AbortController();
   const running = ledger.run(stop.signal);
   try {
-    const lock = aLock({ canary, release: good });
-    const quarantine = { release: bad, reason: "It failed" };
-    ledger.submit(
-      aDecision({ id: `${key}/revert`, canary, kind: "revert", release: bad, lock, manifests: good, quarantine }),
-    );
-    const late = AbortSignal.timeout(60_000);
-    const lost = new Promise<never>((_, reject) =>
-      late.addEventListener("abort", () => reject(new Error(JSON.stringify(ledger.outcome(`${key}/revert`)))))
-    );
-    return await Promise.race([settled.promise, lost]);
+    for (const decision of decisions) ledger.submit(decision);
+    await settled.promise;
+    return outcomes().map((outcome) => outcome?.type ?? "pending");
   } finally {
     stop.abort();
     await running;
@@ -156,7 +160,7 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     await source.poll();
     assert.equal(source.presence({ namespace: "prod", name: "shop" }), "removed");
   }],
-  ["without the program the canary says what is missing, and goes on once it is there", async () => {
+  ["without the program what is missing is said, and nothing counts as removed", async () => {
     const { source } = stand(overlayFiles({ prod: "1.0.0" }), { program: "/nowhere/kustomize" });
     await source.poll();
     assert.equal(source.view.state, "fresh");
@@ -251,7 +255,7 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     const good = release(parts.source, "prod/shop");
     parts.git.commit({ files: { [PROD]: `${overlayFile("prod", "1.1.0")}# later\n` }, message: "Bump\n" });
     await parts.source.poll();
-    assert.equal((await revert(parts, "prod/shop", good)).type, "committed");
+    assert.deepEqual(await revert(parts, ["prod/shop", good]), ["committed"]);
     assert.equal(parts.git.text(PROD), `${overlayFile("prod", "1.0.0")}# later\n`);
     assert.equal(parts.git.text(TEST), overlayFile("test", "1.0.0"));
     const written = parts.git.text(".serin/eu/prod/shop/status.yaml") ?? "";
@@ -269,7 +273,7 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     const good = release(alone.source, "prod/shop");
     alone.git.commit({ files: { "apps/base/deployment.yaml": base.replace("0.9.0", "0.9.1") }, message: "Bump\n" });
     await alone.source.poll();
-    assert.equal((await revert(alone, "prod/shop", good)).type, "committed");
+    assert.deepEqual(await revert(alone, ["prod/shop", good]), ["committed"]);
     assert.equal(alone.git.text("apps/base/deployment.yaml"), base);
 
     const both = stand(overlayFiles({ prod: null, test: null }));
@@ -277,9 +281,39 @@ const cases: readonly [name: string, body: () => Promise<void>][] = [
     const before = release(both.source, "prod/shop");
     both.git.commit({ files: { "apps/base/deployment.yaml": base.replace("0.9.0", "0.9.1") }, message: "Bump\n" });
     await both.source.poll();
-    assert.equal((await revert(both, "prod/shop", before)).type, "committed");
+    assert.deepEqual(await revert(both, ["prod/shop", before]), ["committed"]);
     assert.match(both.git.text("apps/base/deployment.yaml") ?? "", /shop:0\.9\.1/);
     assert.match(both.git.log(1)[0]?.message ?? "", /left alone: canary "test\/shop" depends/);
+  }],
+  ["two overlays go back in one push, each proven on what the other one wrote", async () => {
+    const parts = stand(overlayFiles({ prod: "1.0.0", test: "1.0.0" }));
+    await parts.source.poll();
+    const [prod, test] = [release(parts.source, "prod/shop"), release(parts.source, "test/shop")];
+    const bumped = { [PROD]: overlayFile("prod", "1.1.0"), [TEST]: overlayFile("test", "1.1.0") };
+    parts.git.commit({ files: bumped, message: "Bump\n" });
+    await parts.source.poll();
+    assert.deepEqual(await revert(parts, ["prod/shop", prod], ["test/shop", test]), ["committed", "committed"]);
+    assert.deepEqual([parts.git.text(PROD), parts.git.text(TEST)], [
+      overlayFile("prod", "1.0.0"),
+      overlayFile("test", "1.0.0"),
+    ]);
+  }],
+  ["the image of the base is left alone where another cluster is promoted from an overlay of it", async () => {
+    const files = overlayFiles({ prod: null, us: null });
+    const us = "apps/overlays/us/kustomization.yaml";
+    const lock = aLock({ cluster: { name: "us", uid: "uid-us" }, canary: { namespace: "prod", name: "shop" } });
+    const parts = stand(
+      { ...files, ".serin/us/prod/shop/primary.yaml": renderLockFile(lock, { canary: us, target: us }) },
+      { paths: ["apps/overlays/prod"] },
+    );
+    await parts.source.poll();
+    const good = release(parts.source, "prod/shop");
+    const base = (files["apps/base/deployment.yaml"] ?? "").replace("0.9.0", "0.9.1");
+    parts.git.commit({ files: { "apps/base/deployment.yaml": base }, message: "Bump\n" });
+    await parts.source.poll();
+    assert.deepEqual(await revert(parts, ["prod/shop", good]), ["committed"]);
+    assert.equal(parts.git.text("apps/base/deployment.yaml"), base);
+    assert.match(parts.git.log(1)[0]?.message ?? "", /left alone: cluster "us" depends/);
   }],
 ];
 
