@@ -155,10 +155,12 @@ export class KustomizeUnits {
     const fix = "Mend what it renders to";
     const complaint = { file: reach.file, line: 0, field: "", severity: "error", canary: null, fix } as const;
     const complaints = build.type === "failed" ? build.complaints : [{ ...complaint, message: parsed?.problem ?? "" }];
-    const known = this.#state.units.get(reach.file)?.canaries ?? [];
+    const before = this.#state.units.get(reach.file);
+    const known = before?.canaries ?? [];
     const canaries = [...known, ...lockedIn(reach.file), ...await writtenIn(reach, tree)];
     const file = unrendered(reach.file, complaints, canaries);
-    const cover = { names: null, isMixed: false };
+    // Canaries that it did not yield go on; where nothing is known of it, any in its files may be one that it yields.
+    const cover = before?.cover ?? { names: null, isMixed: false };
     return { reach, file, cover, canaries: known, isTransient: build.type === "failed" && build.isTransient };
   }
 }

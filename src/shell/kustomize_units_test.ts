@@ -91,6 +91,9 @@ Deno.test("a canary beside a rendered one in its kustomization is still read as 
   assert.deepEqual(await entries(followed), { "prod/other": "canary", "prod/shop": "canary" });
   const other = followed.source.view.catalogue?.entries.get("prod/other");
   assert.equal(other?.type === "canary" ? other.target.place.file : "", "apps/base/other-app.yaml");
+  followed.fail = { type: "refused", reason: "it is wrong", fix: "Mend it" };
+  followed.git.commit({ files: { "apps/base/deployment.yaml": deploymentFile("1.1.0") }, message: "Bump\n" });
+  assert.deepEqual(await entries(followed), { "prod/other": "canary", "prod/shop": "broken" });
 });
 
 Deno.test("a Canary that no kustomization names says so, and one that is named later is read", async () => {
