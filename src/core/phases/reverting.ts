@@ -4,6 +4,8 @@ import { refreshActions, repairActions, restActions, routeActions, routesObserve
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import type { State } from "../state.ts";
 
+const REASON_CHARS_MAX = 2_000;
+
 export function stepReverting(turn: Turn): Step {
   const { state, seen } = turn;
   const { decision } = state;
@@ -41,8 +43,7 @@ export function stepReverting(turn: Turn): Step {
         ? state.quarantined
         : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
       const known = [...state.told, impossibleKey(decision.id)].slice(-20);
-      // Told where people look later, too: it may name a branch to go on from.
-      const last = state.last === null ? null : { ...state.last, reason: `${state.last.reason} ${reason}` };
+      const last = withReason(state.last, reason);
       return enter(turn, "idle", { ...over, last, quarantined, told: known }, [...keepUp, told]);
     }
     case "withdrawn": {
@@ -54,6 +55,12 @@ export function stepReverting(turn: Turn): Step {
     case "pending":
       return pending(turn, outcome.reason, keepUp);
   }
+}
+
+/** Told where people look later, too, once: it may name a branch to go on from. */
+function withReason(last: State["last"], reason: string): State["last"] {
+  if (last === null || last.reason.includes(reason)) return last;
+  return { ...last, reason: `${last.reason} ${reason}`.slice(0, REASON_CHARS_MAX) };
 }
 
 /**
