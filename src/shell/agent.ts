@@ -76,6 +76,7 @@ export class ServingAgent implements Agent {
   readonly #rehearsal = new Rehearsal();
   #signal: AbortSignal = AbortSignal.abort();
   #synced = false;
+  readonly #entryOf = (key: string) => this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -203,12 +204,11 @@ export class ServingAgent implements Agent {
 
   #viewInput(key: string, id: CanaryId): ViewInput {
     const shown = this.#shown.get(key);
-    const entry = this.#observer.branchOf(key)?.source.view.catalogue?.entries.get(key);
     const trouble = this.#troubles.get(key);
     return {
       id,
       state: shown ?? shownOf(newState(id, this.#options.clock.now())),
-      entry,
+      entry: this.#entryOf(key),
       trouble: trouble === undefined
         ? null
         : trouble.fix === null
@@ -262,7 +262,7 @@ export class ServingAgent implements Agent {
     }
     const state = await this.#options.store.load(id, clock.now()).catch(() => undefined);
     if (state !== undefined) {
-      this.#shown.set(key, shownOf(state));
+      this.#shown.set(key, shownOf(state, this.#entryOf(key)));
       telling.turned(state, clock.monotonic() - startedAt);
       await this.#bury(key, id, state);
     }

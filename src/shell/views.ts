@@ -2,6 +2,7 @@
 import type { CatalogueEntry, Complaint } from "../core/catalogue.ts";
 import type { CanaryId } from "../core/canary.ts";
 import { waitsAtGate } from "../core/command.ts";
+import { isSame } from "../core/same.ts";
 import { flaggerPhase, type State } from "../core/state.ts";
 import type { CanaryDetail, CanarySummary } from "../ports/agent.ts";
 import type { RecentEvent } from "./telling.ts";
@@ -14,8 +15,11 @@ export interface Shown
   readonly last: CanarySummary["last"];
 }
 
-export function shownOf(state: State): Shown {
-  const { phase, phaseSince, run, waitsFor, stalled, paused, canary, lock, last } = state;
+/** @param entry what Git declares: its Canary is shown where the state's says the same, so that one of them is kept */
+export function shownOf(state: State, entry?: CatalogueEntry): Shown {
+  const { phase, phaseSince, run, waitsFor, stalled, paused, lock, last } = state;
+  const declared = entry?.type === "canary" ? entry.canary : null;
+  const canary = isSame(state.canary, declared) ? declared : state.canary;
   return {
     phase,
     phaseSince,
