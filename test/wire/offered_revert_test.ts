@@ -43,7 +43,7 @@ Deno.test("a revert that cannot be made is offered as a branch, and announced; u
     );
     const branch = /offered as branch "(serin\/revert\/demo\/podinfo\/[^"]+)"/.exec(view.last?.reason ?? "")?.[1];
     match(view.last?.reason ?? "", /Cannot restore ConfigMap "settings": Git no longer declares it; what could be/);
-    ok(branch !== undefined, view.last?.reason);
+    ok(branch !== undefined, view.last?.reason ?? "no reason is told");
     strictEqual(branch, `serin/revert/demo/podinfo/${view.last?.revision}`);
     ok(stage.announced.some(({ message }) => message.includes(`branch "${branch}"`)));
     ok(view.events.some(({ message }) => message.includes(`branch "${branch}"`)), "it is in the events, too");
