@@ -137,3 +137,18 @@ for (const name of casesIn(FOLDER)) {
     Deno.test(`editPlaces() in fixtures/places/${name}: ${edit.what}`, () => check(file, wanted, edit));
   }
 }
+
+Deno.test("asInEarlier() keeps a byte order mark that a value begins with, and so the bytes come back", () => {
+  const content = new TextEncoder().encode("kind: Component\nimages:\n  - {name: shop, newTag: \uFEFFv1} # c\n");
+  const earlier = { path: "apps/kustomization.yaml", content, link: false };
+  const [then] = placesIn(findPlaces(earlier));
+  assert.ok(then !== undefined);
+  const bumped = editPlaces(earlier, [{ place: then, wanted: { ...then.image, tag: "v2" } }]);
+  assert.ok(bumped.type === "edited");
+  const after = { ...earlier, content: bumped.content };
+  const [now] = placesIn(findPlaces(after));
+  const wish = now === undefined ? null : asInEarlier(now, earlier);
+  assert.ok(wish !== null);
+  const back = editPlaces(after, [wish]);
+  assert.deepEqual(back.type === "edited" ? back.content : back, content);
+});

@@ -59,7 +59,7 @@ export function asInEarlier(
   if (then === undefined || others.length > 0) return null;
   const asWritten = Object.fromEntries(then.parts.flatMap(({ role, range }) => {
     const bytes = range === null ? undefined : earlier.content.subarray(range.start, range.end);
-    return bytes === undefined ? [] : [[role, new TextDecoder().decode(bytes)]];
+    return bytes === undefined ? [] : [[role, new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)]];
   }));
   return { place, wanted: then.image, asWritten };
 }
