@@ -113,7 +113,8 @@ function asItWas({ place, asWritten }: PlaceWish): PlaceChanges | null {
 function writtenText(
   source: string | undefined,
 ): { readonly text: string; readonly value: string | number } | undefined {
-  const value = source === undefined ? undefined : yamlValues(source)?.[0];
+  // Not at the beginning of a text, where a byte order mark and "---" would mean something else.
+  const value = source === undefined ? undefined : yamlValues(` ${source}`)?.[0];
   if (typeof value === "string") return { text: value, value };
   return typeof value === "number" && source !== undefined ? { text: source, value } : undefined;
 }
