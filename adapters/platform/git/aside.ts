@@ -8,7 +8,7 @@ import type { Connection } from "./connection.ts";
 import { commitTree } from "./object_model.ts";
 import { type GitObject, ObjectStore, Overlay } from "./object_store.ts";
 import { writePack } from "./pack.ts";
-import { NO_OID, type RefUpdate } from "./receive_pack.ts";
+import { isUpdated, NO_OID, type RefUpdate } from "./receive_pack.ts";
 import { EMPTY_TREE } from "./tree.ts";
 import { editTree } from "./tree_edit.ts";
 
@@ -34,9 +34,10 @@ export class Aside {
 
   /** What may go along with a push of the branch: undefined also where a request would be needed first. Never fails. */
   async ready(sign: Sign | undefined): Promise<MadeAside | undefined> {
-    if (this.#tip === undefined) return undefined;
+    const draft = this.#tip === undefined ? undefined : this.#of.draft();
+    if (this.#tip === undefined || draft === undefined) return undefined;
     // What is only told must not stop a decision; `push` says what is wrong.
-    return await this.#make(this.#tip, sign).catch(() => undefined);
+    return await this.#make(draft, this.#tip, sign).catch(() => undefined);
   }
 
   /** It arrived, by itself or along with the branch. */
@@ -58,27 +59,23 @@ export class Aside {
    */
   async push(sign: Sign | undefined, signal: AbortSignal | undefined): Promise<void> {
     const { ref } = this.#of;
-    if (this.#of.draft() === undefined) return;
+    const draft = this.#of.draft();
+    if (draft === undefined) return;
     this.#tip ??= await this.#connection.refTip(ref, signal) ?? NO_OID;
-    const made = await this.#make(this.#tip, sign);
+    const made = await this.#make(draft, this.#tip, sign);
     if (made === undefined) return;
     // Until the answer is there, nobody knows.
     this.forget();
     const report = await this.#connection.send([made.update], writePack(made.objects.values()), signal);
-    const why = report.unpack !== "ok"
-      ? report.unpack
-      : report.refs.has(ref)
-      ? report.refs.get(ref)
-      : "no report on it";
-    if (why === undefined) return this.landed(made);
+    if (isUpdated(report, ref)) return this.landed(made);
+    const why = report.unpack === "ok" ? report.refs.get(ref) ?? "no report on it" : report.unpack;
     throw new RejectedError(`Cannot write "${ref}" beside ${this.#connection.label}: ${why}`, {
       fix: "Let the agent write this ref, or leave statusRef out; nothing depends on it.",
     });
   }
 
-  async #make(from: Oid, sign: Sign | undefined): Promise<MadeAside | undefined> {
-    const draft = this.#of.draft();
-    if (draft === undefined || from === NO_OID && !draft.isNews) return undefined;
+  async #make(draft: AsideDraft, from: Oid, sign: Sign | undefined): Promise<MadeAside | undefined> {
+    if (from === NO_OID && !draft.isNews) return undefined;
     const { files, ...said } = draft;
     // Apart from the branch's objects: nobody needs them once they are sent.
     const objects = new Overlay(new ObjectStore());

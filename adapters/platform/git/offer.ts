@@ -4,7 +4,7 @@ import { checkedBranch } from "./branch_name.ts";
 import type { Connection } from "./connection.ts";
 import { writePack } from "./pack.ts";
 import type { MadeCommits } from "./push.ts";
-import { NO_OID } from "./receive_pack.ts";
+import { isUpdated, NO_OID } from "./receive_pack.ts";
 
 /**
  * Pushes made commits as a new branch.
@@ -25,6 +25,6 @@ export async function offerCommits(
   if (await connection.refTip(ref, signal) !== undefined) return { type: "there" };
   const pack = writePack(made.objects.fresh.values());
   const report = await connection.send([{ ref, from: NO_OID, to }], pack, signal);
-  if (report.unpack === "ok" && report.refs.has(ref) && report.refs.get(ref) === undefined) return { type: "made" };
+  if (isUpdated(report, ref)) return { type: "made" };
   return { type: "refused", reason: report.refs.get(ref) ?? report.unpack };
 }

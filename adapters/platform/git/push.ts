@@ -11,7 +11,7 @@ import { commitTree } from "./object_model.ts";
 import { Overlay } from "./object_store.ts";
 import { writePack } from "./pack.ts";
 import { AnswerFault } from "./pkt_line.ts";
-import type { PushReport } from "./receive_pack.ts";
+import { isUpdated, type PushReport } from "./receive_pack.ts";
 import type { StoredSnapshot } from "./snapshot.ts";
 import { editTree } from "./tree_edit.ts";
 
@@ -112,10 +112,6 @@ async function send(
   }
   const landed = await isBehind(context, tip, mine);
   return landed ? { type: "pushed", commits: made.commits } : { type: "lost", tip };
-}
-
-function isUpdated(report: PushReport, ref: string): boolean {
-  return report.unpack === "ok" && report.refs.has(ref) && report.refs.get(ref) === undefined;
 }
 
 async function whereIsBranch(context: PushContext, failure: unknown): Promise<Oid> {

@@ -46,6 +46,11 @@ export interface PushReport {
   readonly messages: string;
 }
 
+/** Whether the server says that it moved a ref. */
+export function isUpdated(report: PushReport, ref: string): boolean {
+  return report.unpack === "ok" && report.refs.has(ref) && report.refs.get(ref) === undefined;
+}
+
 /** @throws {AnswerFault} when the advertisement is cut off, empty or an error */
 export function parseWriteAdvertisement(bytes: Uint8Array<ArrayBuffer>): WriteCapabilities {
   let first: string | undefined;
