@@ -1,10 +1,15 @@
-/** One kustomization of one commit, rendered: its files are looked up first, and all that it may read is what was found. */
+/**
+ * One kustomization of one commit, rendered and read: its files are looked up first, and all that it may read is what was
+ * found.
+ */
 import type { Complaint } from "../core/catalogue.ts";
 import type { Renderer } from "../ports/renderer.ts";
 import type { FileTree, Reach } from "../spec/kustomize_reach.ts";
+import type { ParsedFile } from "../spec/parse_file.ts";
+import { type Cover, parseRendered } from "../spec/rendered_file.ts";
 
 export type Build =
-  | { readonly type: "rendered"; readonly content: Uint8Array<ArrayBuffer> }
+  | { readonly type: "rendered"; readonly file: ParsedFile; readonly cover: Cover }
   /** `isTransient`: the same files may build the next time. */
   | { readonly type: "failed"; readonly complaints: readonly Complaint[]; readonly isTransient: boolean };
 
@@ -24,9 +29,14 @@ export async function buildReach(
     if (content !== undefined) files.set(path, content);
   }
   const output = await renderer.render({ folder: reach.folder, files }, signal);
-  if (output.type === "rendered") return output;
-  const { type, reason, fix } = output;
-  return failed(reach, { message: `Cannot be rendered: ${reason}`, fix }, type === "unavailable");
+  if (output.type !== "rendered") {
+    const { type, reason, fix } = output;
+    return failed(reach, { message: `Cannot be rendered: ${reason}`, fix }, type === "unavailable");
+  }
+  const parsed = parseRendered(reach.file, output.content);
+  return "problem" in parsed
+    ? failed(reach, { message: parsed.problem, fix: "Mend what it renders to" }, false)
+    : { type: "rendered", ...parsed };
 }
 
 function failed(reach: Reach, what: { readonly message: string; readonly fix: string }, isTransient: boolean): Build {

@@ -4,9 +4,8 @@
  * canary and for every other one that is built from the same file.
  */
 import { type CanaryId, canaryKey } from "../core/canary.ts";
-import type { Manifest } from "../core/catalogue.ts";
 import { imagesOf, type Release } from "../core/release.ts";
-import { type KubeObject, refKey, stringAt } from "../core/kube_object.ts";
+import { type KubeObject, stringAt } from "../core/kube_object.ts";
 import { UnavailableError } from "../errors.ts";
 import { parseLockFile } from "../ledger/lock_file.ts";
 import { editPlaces } from "../ledger/places/edit_places.ts";
@@ -17,10 +16,9 @@ import { type CanaryEntry, NOT_RENDERED, type ReleaseRenderer } from "../ledger/
 import type { Carrier, Rendered } from "../ledger/places/restore_places.ts";
 import type { FileEdit, Snapshot } from "../ports/git.ts";
 import type { Renderer } from "../ports/renderer.ts";
-import { kustomizationFolder, type Reach, reachOf } from "../spec/kustomize_reach.ts";
-import { ManifestIndex } from "../spec/manifest_index.ts";
+import { type FileTree, kustomizationFolder, type Reach, reachOf } from "../spec/kustomize_reach.ts";
+import { identityKey, ManifestIndex } from "../spec/manifest_index.ts";
 import { idOf } from "../spec/read_spec.ts";
-import { parseRendered } from "../spec/rendered_file.ts";
 import { resolveRelease } from "../spec/resolve_release.ts";
 import { buildReach } from "./kustomize_build.ts";
 import { snapshotTree } from "./snapshot_tree.ts";
@@ -52,7 +50,13 @@ interface Context extends KustomizeReleaseOptions {
 }
 
 type RenderedUnit =
-  | { readonly type: "unit"; readonly manifests: ManifestIndex; readonly canaries: ReadonlyMap<string, KubeObject> }
+  | {
+    readonly type: "unit";
+    readonly reach: Reach;
+    readonly manifests: ManifestIndex;
+    /** The target of each canary, by its key. */
+    readonly targets: ReadonlyMap<string, KubeObject>;
+  }
   | { readonly type: "refused"; readonly reason: string };
 
 async function renderEntry(
@@ -78,8 +82,7 @@ async function renderUnit(
   edits: readonly FileEdit[],
 ): Promise<RenderedUnit> {
   const tree = snapshotTree(snapshot, edits);
-  const folder = kustomizationFolder(file);
-  const reach = folder === null ? null : await reachOf(folder, tree, signal);
+  const reach = await reachAt(file, tree, signal);
   if (reach === null) return { type: "refused", reason: `"${file}" is no kustomization` };
   const build = await buildReach(reach, { tree, renderer }, signal);
   if (build.type === "failed") {
@@ -88,53 +91,53 @@ async function renderUnit(
     if (build.isTransient) throw new UnavailableError(`Cannot render ${reason}`, { data: { reason: NOT_RENDERED } });
     return { type: "refused", reason };
   }
-  const parsed = parseRendered(file, build.content);
-  if ("problem" in parsed) return { type: "refused", reason: parsed.problem };
   const manifests = new ManifestIndex();
-  manifests.replace([], parsed.file.manifests);
+  manifests.replace([], build.file.manifests);
   const targets = new Map<string, KubeObject>();
-  for (const { value } of parsed.file.canaryDocs) {
+  for (const { value } of build.file.canaryDocs) {
     const id = idOf(value);
-    const target = id === null ? undefined : targetOf(value, id, parsed.file.manifests);
+    const target = id === null ? undefined : targetOf(value, id, manifests);
     if (id !== null && target !== undefined) targets.set(canaryKey(id), target);
   }
-  return { type: "unit", manifests, canaries: targets };
+  return { type: "unit", reach, manifests, targets };
 }
 
-function targetOf(canary: unknown, { namespace }: CanaryId, manifests: readonly Manifest[]): KubeObject | undefined {
-  const key = refKey({
+/** From a kustomization file; null: it is none, or is not there. */
+async function reachAt(file: string, tree: FileTree, signal: AbortSignal | undefined): Promise<Reach | null> {
+  const folder = kustomizationFolder(file);
+  return folder === null ? null : await reachOf(folder, tree, signal);
+}
+
+function targetOf(canary: unknown, { namespace }: CanaryId, manifests: ManifestIndex): KubeObject | undefined {
+  const key = identityKey({
     apiVersion: stringAt(canary, "spec", "targetRef", "apiVersion") ?? "",
     kind: stringAt(canary, "spec", "targetRef", "kind") ?? "",
     name: stringAt(canary, "spec", "targetRef", "name") ?? "",
     namespace,
   });
-  return manifests.map(({ object }) => object).find(({ apiVersion, kind, metadata }) =>
-    refKey({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace ?? "" }) === key
-  );
+  return manifests.find(key)[0]?.object;
 }
 
 async function carriers(entry: CanaryEntry, context: Context): Promise<readonly Carrier[]> {
-  const { snapshot, signal } = context;
   const own = entry.canary.source.file;
-  const folder = kustomizationFolder(own);
-  const reach = folder === null ? null : await reachOf(folder, snapshotTree(snapshot), signal);
   const now = await renderUnit(own, context, []);
-  if (reach === null || now.type === "refused") return [];
-  const candidates = await placesOf(reach, entry.release, snapshot);
+  if (now.type === "refused") return [];
+  const candidates = await placesOf(now.reach, entry.release, context.snapshot);
   if (candidates.length > PLACES_MAX) return [];
   const foreign = await foreignReaches(entry, context);
+  const asIs = remembered((file) => renderUnit(file, context, []));
   const found: Carrier[] = [];
   for (const { place, edit } of candidates) {
     const then = await renderUnit(own, context, [edit]);
     if (then.type === "refused") continue;
     const key = canaryKey(entry.canary.id);
-    const containers = changedContainers(now.canaries.get(key), then.canaries.get(key));
+    const containers = changedContainers(now.targets.get(key), then.targets.get(key));
     if (containers.length === 0) continue;
     const beside = changedCanaries(now, then).filter((other) => other !== key).map((other) => `canary "${other}"`);
     const clusters = foreign.flatMap(({ cluster, reach }) =>
       reach.files.has(place.file) ? [`cluster "${cluster}"`] : []
     );
-    const alsoServes = [...beside, ...await othersServed({ own, edit, place }, context), ...clusters];
+    const alsoServes = [...beside, ...await othersServed({ own, edit, place }, context, asIs), ...clusters];
     found.push({ place, as: "manifests", containers, alsoServes });
   }
   return found;
@@ -181,20 +184,31 @@ function changedCanaries(
   before: Extract<RenderedUnit, { readonly type: "unit" }>,
   after: Extract<RenderedUnit, { readonly type: "unit" }>,
 ): readonly string[] {
-  return [...before.canaries].flatMap(([key, target]) =>
-    changedContainers(target, after.canaries.get(key)).length > 0 ? [key] : []
+  return [...before.targets].flatMap(([key, target]) =>
+    changedContainers(target, after.targets.get(key)).length > 0 ? [key] : []
   );
+}
+
+/** Asks once for each file: every place is tried against what the others render to as they are. */
+function remembered<T>(ask: (file: string) => Promise<T>): (file: string) => Promise<T> {
+  const asked = new Map<string, Promise<T>>();
+  return (file) => {
+    const answer = asked.get(file) ?? ask(file);
+    asked.set(file, answer);
+    return answer;
+  };
 }
 
 /** Canaries of other kustomizations that a change of a place reaches. */
 async function othersServed(
   { own, edit, place }: { readonly own: string; readonly edit: FileEdit; readonly place: ImagePlace },
   context: Context,
+  asIs: (file: string) => Promise<RenderedUnit>,
 ): Promise<readonly string[]> {
   const others = context.reaches().filter(({ file, files }) => file !== own && files.has(place.file));
   const served: string[] = [];
   for (const [index, { file }] of others.entries()) {
-    const before = index < OTHERS_MAX ? await renderUnit(file, context, []) : null;
+    const before = index < OTHERS_MAX ? await asIs(file) : null;
     const after = before?.type === "unit" ? await renderUnit(file, context, [edit]) : null;
     // What cannot be tried may be served.
     if (before?.type !== "unit" || after?.type !== "unit") served.push(`kustomization "${file}"`);
@@ -214,8 +228,8 @@ async function foreignReaches(
     const cluster = path.split("/")[1] ?? "";
     if (cluster === ownCluster || !path.endsWith(end)) continue;
     const view = parseLockFile(new TextDecoder().decode(await snapshot.read(path)));
-    const folder = view.type === "read" ? kustomizationFolder(view.value.declaredIn?.target ?? "") : null;
-    const reach = folder === null ? null : await reachOf(folder, snapshotTree(snapshot), signal);
+    const file = view.type === "read" ? view.value.declaredIn?.target ?? "" : "";
+    const reach = await reachAt(file, snapshotTree(snapshot), signal);
     if (reach !== null) found.push({ cluster, reach });
   }
   return found;

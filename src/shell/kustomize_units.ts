@@ -8,7 +8,7 @@ import type { Snapshot } from "../ports/git.ts";
 import type { Renderer } from "../ports/renderer.ts";
 import { type FileTree, kustomizationFolder, type Reach, reachOf } from "../spec/kustomize_reach.ts";
 import { type ParsedFile, parseFile } from "../spec/parse_file.ts";
-import { type Cover, isRendered, parseRendered, unrendered } from "../spec/rendered_file.ts";
+import { type Cover, isRendered, unrendered } from "../spec/rendered_file.ts";
 import { idOf } from "../spec/read_spec.ts";
 import { buildReach } from "./kustomize_build.ts";
 import { snapshotTree } from "./snapshot_tree.ts";
@@ -147,21 +147,19 @@ export class KustomizeUnits {
   async #build(reach: Reach, tree: FileTree, signal: AbortSignal | undefined): Promise<Unit> {
     const { renderer, lockedIn } = this.#options;
     const build = await buildReach(reach, { tree, renderer }, signal);
-    const parsed = build.type === "rendered" ? parseRendered(reach.file, build.content) : null;
-    if (parsed !== null && "file" in parsed) {
-      const canaries = parsed.file.canaryDocs.flatMap(({ value }) => idOf(value) ?? []);
-      return { reach, ...parsed, canaries, isTransient: false };
+    if (build.type === "rendered") {
+      const { file, cover } = build;
+      const canaries = file.canaryDocs.flatMap(({ value }) => idOf(value) ?? []);
+      return { reach, file, cover, canaries, isTransient: false };
     }
-    const fix = "Mend what it renders to";
-    const complaint = { file: reach.file, line: 0, field: "", severity: "error", canary: null, fix } as const;
-    const complaints = build.type === "failed" ? build.complaints : [{ ...complaint, message: parsed?.problem ?? "" }];
+    const { complaints, isTransient } = build;
     const before = this.#state.units.get(reach.file);
     const known = before?.canaries ?? [];
     const canaries = [...known, ...lockedIn(reach.file), ...await writtenIn(reach, tree)];
     const file = unrendered(reach.file, complaints, canaries);
     // Canaries that it did not yield go on; where nothing is known of it, any in its files may be one that it yields.
     const cover = before?.cover ?? { names: null, isMixed: false };
-    return { reach, file, cover, canaries: known, isTransient: build.type === "failed" && build.isTransient };
+    return { reach, file, cover, canaries: known, isTransient };
   }
 }
 

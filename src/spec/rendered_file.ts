@@ -92,18 +92,19 @@ export function leftUnrendered(file: ParsedFile): ParsedFile {
 
 /** A file as it is read for canaries that are not rendered, where a kustomization reaches it. */
 export function withoutRendered(file: ParsedFile, cover: Cover): ParsedFile {
+  if (file.canaryDocs.length === 0 && file.templates.length + file.providers.length === 0) return file;
   const isTaken = (document: SpecDocument): boolean => {
     if (cover.names === null || !cover.isMixed || isRendered(document)) return true;
     return cover.names.has(stringAt(document.value, "metadata", "name") ?? "");
   };
   const canaryDocs = file.canaryDocs.filter((document) => !isTaken(document));
-  if (file.canaryDocs.length === 0 && file.templates.length + file.providers.length === 0) return file;
-  const isNameless = canaryDocs.some(({ value }) => idOf(value) === null);
+  const isUnread = file.state === "unknown" && file.manifests.length === 0;
   // A canary that is not rendered may have been among those taken from a kustomization that does not build.
-  const isUnknown = isNameless || cover.names === null && file.canaryDocs.length > 0;
+  const mayHideOne = cover.names === null && file.canaryDocs.length > 0;
+  const isNameless = canaryDocs.some(({ value }) => idOf(value) === null);
   return {
     ...file,
-    state: file.state === "unknown" && file.manifests.length === 0 ? "unknown" : isUnknown ? "unknown" : "parsed",
+    state: isUnread || mayHideOne || isNameless ? "unknown" : "parsed",
     canaryDocs,
     // In a base they may lack what an overlay gives them.
     templates: file.templates.filter(({ value }) => value !== null),
