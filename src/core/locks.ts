@@ -11,6 +11,9 @@ export function decisionId(run: string, kind: DecisionKind): string {
   return `${run}/${kind}`;
 }
 
+/** A decision that could not be planned on a tip is looked at again after this time; on another tip at once. */
+export const IMPOSSIBLE_AGAIN_MS = 15 * 60_000;
+
 /** Under what `State.told` remembers that a decision could not be planned on its tip. */
 export function impossibleKey(decision: string): string {
   return `impossible:${decision}`;

@@ -19,7 +19,8 @@ export function primaryReady(turn: RunTurn): boolean {
   return runsLock(turn) && turn.seen.cluster.primary.old === 0;
 }
 
-function runsLock({ run, state, seen }: RunTurn): boolean {
+/** The primary runs the lock's revision, with pods enough; older ones may be left. */
+export function runsLock({ run, state, seen }: RunTurn): boolean {
   const { primary } = seen.cluster;
   return primary.exists && primary.revision === state.lock?.release.revision && primary.observed &&
     enoughReady(primary.ready, Math.max(1, primary.replicas), run.canary.analysis.primaryReadyPercent);

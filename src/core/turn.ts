@@ -81,6 +81,13 @@ export function announce(turn: Turn, kind: AnnouncementKind, message: string, te
   return { type: "announce", announcement };
 }
 
+const TOLD_MAX = 20;
+
+/** What was told, with one key more; the latest 20 are remembered. */
+export function alsoTold({ told }: State, key: string): readonly string[] {
+  return [...told, key].slice(-TOLD_MAX);
+}
+
 /** Announces something that lasts, once: the key is remembered until `forget`. At most 20 are remembered. */
 export function once(
   turn: Turn,
@@ -89,7 +96,7 @@ export function once(
 ): { readonly told: readonly string[]; readonly actions: readonly Action[] } {
   const { told } = turn.state;
   if (told.includes(key)) return { told, actions: [] };
-  return { told: [...told, key].slice(-20), actions: [action] };
+  return { told: alsoTold(turn.state, key), actions: [action] };
 }
 
 /** What was told once may be told again. */

@@ -7,7 +7,7 @@ import { type Lock, lockDigest } from "../decision.ts";
 import type { Release } from "../release.ts";
 import { announcement } from "./words.ts";
 import { decisionId, makeDecision, makeLock, remember, withoutSecrets } from "../locks.ts";
-import { followLeftMs } from "../readiness.ts";
+import { followLeftMs, runsLock } from "../readiness.ts";
 import { lastOf, newRun } from "../runs.ts";
 import {
   leadOver,
@@ -19,7 +19,6 @@ import {
   targetToZero,
 } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
-import { enoughReady } from "../capacity.ts";
 
 /** Decides what the first lock is made from, or says what is missing. */
 export function stepNew(turn: Turn): Step {
@@ -184,9 +183,7 @@ function bringUp(turn: RunTurn): Step {
     actions.push({ type: "apply-primary", lock, floor: null, replicas: run.primaryReplicas });
   } else if (primary.replicas === 0) actions.push({ type: "scale-primary", replicas: run.primaryReplicas });
   const wanted = Math.max(primary.replicas, 1);
-  const ready = primary.exists && primary.revision === lock.release.revision && primary.observed &&
-    enoughReady(primary.ready, wanted, canary.analysis.primaryReadyPercent);
-  if (ready && actions.length === 0) {
+  if (runsLock(turn) && actions.length === 0) {
     const left = followLeftMs(turn);
     if (left === 0) return advance(turn, "routing");
     return keep(turn, {}, [wakeAt(turn.now + left)], {

@@ -5,12 +5,9 @@
  */
 import type { Decision, Lock } from "../decision.ts";
 import { lockDigest } from "../decision.ts";
-import { decisionId, impossibleKey, makeDecision, runId } from "../locks.ts";
+import { decisionId, IMPOSSIBLE_AGAIN_MS, impossibleKey, makeDecision, runId } from "../locks.ts";
 import type { State } from "../state.ts";
-import { announce, enter, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
-
-/** A removal that could not be planned is looked at again after this time, unless the tip changes sooner. */
-const AGAIN_MS = 15 * 60_000;
+import { alsoTold, announce, enter, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
 
 const FORGOTTEN: Partial<State> = {
   run: null,
@@ -31,7 +28,7 @@ export function forgetLock(turn: Turn): Step | null {
   if (lock === null) return null;
   const run = runId(state, `${lockDigest(lock)}/${seen.git.commit ?? ""}`, state.phaseSince);
   if (state.told.includes(impossibleKey(decisionId(run, "removal")))) {
-    return waitFor(turn, "The lock cannot be removed from Git yet.", [wakeAt(now + AGAIN_MS)]);
+    return waitFor(turn, "The lock cannot be removed from Git yet.", [wakeAt(now + IMPOSSIBLE_AGAIN_MS)]);
   }
   const reason = "The Canary and its target are gone, and all that was derived: the lock goes too.";
   const decision = makeDecision(turn, { kind: "removal", run, release: lock.release, lock, reason });
@@ -64,7 +61,7 @@ export function stepForgetting(turn: Turn, decision: Decision): Step {
     }
     case "impossible": {
       const what = `The lock stays in Git: ${outcome.reason}`;
-      const told = [...state.told, impossibleKey(decision.id)].slice(-20);
+      const told = alsoTold(state, impossibleKey(decision.id));
       const said = announce(turn, "held", what, { severity: "warn", alert: true, part: decision.id });
       return stay(turn, { decision: null, told, waitsFor: what }, [said, wakeAt(turn.now)]);
     }

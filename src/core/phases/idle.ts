@@ -6,6 +6,7 @@ import type { Action } from "../action.ts";
 import { type Lock, lockDigest, type QuarantineEntry } from "../decision.ts";
 import {
   decisionId,
+  IMPOSSIBLE_AGAIN_MS,
   impossibleKey,
   judgeLock,
   lockDifference,
@@ -20,9 +21,6 @@ import { newRun } from "../runs.ts";
 import { protectActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
 import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import { announcement } from "./words.ts";
-
-/** A lock that could not be written on a tip is tried again on the same one after this time; on another tip at once. */
-const RESTORE_AGAIN_MS = 15 * 60_000;
 
 export function stepIdle(turn: Turn): Step {
   const { state, seen, canary } = turn;
@@ -172,7 +170,7 @@ function restoreLock(
   const what = `${lockDigest(lock)}/${turn.seen.git.commit ?? ""}`;
   const first = runId(state, what, 0);
   const wasImpossible = state.told.includes(impossibleKey(decisionId(first, "restore-lock")));
-  const again = state.phaseSince + RESTORE_AGAIN_MS;
+  const again = state.phaseSince + IMPOSSIBLE_AGAIN_MS;
   if (wasImpossible && turn.now < again) {
     return stalled(turn, `${lost}, and the remembered one cannot be written yet.`, [...repairs, wakeAt(again)]);
   }

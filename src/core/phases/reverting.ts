@@ -1,7 +1,7 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
 import { impossibleKey, remember } from "../locks.ts";
 import { refreshActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
-import { announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
+import { alsoTold, announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import type { State } from "../state.ts";
 
 const REASON_CHARS_MAX = 2_000;
@@ -42,7 +42,7 @@ export function stepReverting(turn: Turn): Step {
       const quarantined = about === null
         ? state.quarantined
         : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
-      const known = [...state.told, impossibleKey(decision.id)].slice(-20);
+      const known = alsoTold(state, impossibleKey(decision.id));
       const last = withReason(state.last, reason);
       return enter(turn, "idle", { ...over, last, quarantined, told: known }, [...keepUp, told]);
     }
