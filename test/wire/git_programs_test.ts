@@ -3,45 +3,36 @@ import assert from "node:assert/strict";
 import { machineClock } from "../../adapters/platform/clock.ts";
 import { PrivateFolder } from "../../adapters/platform/git/private_folder.ts";
 import { runProgram } from "../../adapters/platform/git/run_program.ts";
-import { type GitRemoteOptions, openGitRemote } from "../../adapters/platform/git.ts";
 import { RejectedError } from "../../src/errors.ts";
+import { fetchOverSsh, type Refusal, refusalOf } from "../support/fetch_over_ssh.ts";
 import { missingTools } from "../support/signing_tools.ts";
-import { makeSshKey } from "../support/ssh_keys.ts";
 
-async function fetchOverSsh(): Promise<unknown> {
-  const key = await makeSshKey();
-  const options: GitRemoteOptions = {
-    url: "ssh://git@127.0.0.1:1/fleet.git",
-    branch: "main",
-    clock: machineClock,
-    access: { ssh: { privateKey: key.privateText, knownHosts: `[127.0.0.1]:1 ${key.publicText}\n` } },
-  };
-  const remote = openGitRemote(options);
-  try {
-    return await remote.fetch();
-  } finally {
-    await remote.close();
-  }
+const FETCH = new URL("../support/fetch_over_ssh.ts", import.meta.url).pathname;
+
+function assertLacks(refusal: Refusal | null, says: RegExp, fix: RegExp): void {
+  assert.equal(refusal?.reason, "no-program");
+  assert.match(refusal.message, says);
+  assert.match(refusal.fix, fix);
 }
 
 function lacking(says: RegExp, fix: RegExp): (error: unknown) => boolean {
   return (error) => {
-    assert.ok(error instanceof RejectedError, String(error));
-    assert.equal(error.data["reason"], "no-program");
-    assert.match(error.message, says);
-    assert.match(error.fix ?? "", fix);
+    const refusal = refusalOf(error);
+    assert.ok(refusal !== null, String(error));
+    assertLacks(refusal, says, fix);
     return true;
   };
 }
 
 Deno.test("a machine without ssh is told apart from one whose server is away", async () => {
-  const path = Deno.env.get("PATH") ?? "";
-  Deno.env.set("PATH", "/nowhere");
-  try {
-    await assert.rejects(fetchOverSsh(), lacking(/there is no program "ssh"/, /an image that has "ssh"/));
-  } finally {
-    Deno.env.set("PATH", path);
-  }
+  // In a process of its own: tests of other files run in this one, and find their programs on its PATH.
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--frozen", "--allow-all", FETCH],
+    env: { PATH: "/nowhere" },
+  }).output();
+  const met = new TextDecoder().decode(stdout);
+  assert.ok(met.startsWith("{"), `${met}${new TextDecoder().decode(stderr)}`);
+  assertLacks(JSON.parse(met), /there is no program "ssh"/, /an image that has "ssh"/);
 });
 
 Deno.test({
