@@ -1,7 +1,7 @@
 /** Argo CD: what an Application says of a target it syncs, how it is asked to look again, and the fence for it. */
 import { at, type KubeObject, listAt, numberAt, type ObjectRef, stringAt } from "../../src/core/kube_object.ts";
 import type { AppliedView, EngineAdapter } from "../../src/ports/engine.ts";
-import { pauseFence } from "./parts/pause_fence.ts";
+import { pruneFence } from "./parts/prune_fence.ts";
 
 const API = "argoproj.io/v1alpha1";
 /** Where Applications live unless the tracking id says otherwise. */
@@ -20,7 +20,7 @@ export const argocd = {
     const sync = at(application, "status", "sync");
     return [stringAt(sync, "revision") ?? "", ...listAt(sync, "revisions").map(String)].filter(isHash);
   },
-  ...pauseFence,
+  ...pruneFence,
 } as const satisfies EngineAdapter;
 
 function owner(target: KubeObject): readonly ObjectRef[] | null {

@@ -33,6 +33,9 @@ export const flux = {
     metadata: { annotations: { [FLUX_RECONCILE_ANNOTATION]: "disabled", [FENCE_ANNOTATION]: rollout } },
   }),
   unfence: () => ({ metadata: { annotations: { [FLUX_RECONCILE_ANNOTATION]: null, [FENCE_ANNOTATION]: null } } }),
+  // Neither applied nor pruned, nor the ConfigMaps that carry the same mark.
+  keeps: (target) =>
+    stringAt(target, "metadata", "annotations", FLUX_RECONCILE_ANNOTATION)?.toLowerCase() === "disabled",
   forgotten,
   // Flux neither applies nor checks what is fenced: nothing waits for it.
   holdsUp: () => null,

@@ -9,6 +9,7 @@ export const self = {
   refresh: () => [],
   fence: () => null,
   unfence: () => null,
+  keeps: () => false,
   forgotten: () => false,
   holdsUp: () => null,
   seen: () => [],

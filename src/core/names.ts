@@ -12,6 +12,9 @@ export const FENCE_ANNOTATION = "serin.dev/fence";
 /** The file annotation that makes kustomize drop a lock or status file. */
 export const LOCAL_CONFIG_ANNOTATION = "config.kubernetes.io/local-config";
 export const FLUX_RECONCILE_ANNOTATION = "kustomize.toolkit.fluxcd.io/reconcile";
+export const ARGOCD_SYNC_OPTIONS_ANNOTATION = "argocd.argoproj.io/sync-options";
+/** What Argo CD's sync options on a fenced target said before the fence added one; "" where there were none. */
+export const FORMER_SYNC_OPTIONS_ANNOTATION = "serin.dev/former-sync-options";
 
 export interface Names {
   /** The stable service and the routing object. */

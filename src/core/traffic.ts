@@ -107,13 +107,13 @@ export function settleLeftMs(turn: RunTurn): number {
 
 /**
  * Takes off a fence that is ours. Something behind it that left Git stays fenced until the engine has applied that:
- * deleting it before would race with the engine, and nothing waits for it meanwhile.
+ * deleting it before would race with the engine. Where the engine may be waiting for the fence, nothing waits for it.
  */
 export function unfenceActions(turn: Turn): readonly Action[] {
-  const { fence, leaving } = turn.seen.cluster;
+  const { fence, leaving, heldUp } = turn.seen.cluster;
   if (fence !== "ours") return [];
   if (leaving === null) return [{ type: "unfence", gone: [] }];
-  return leaving.applied ? [{ type: "unfence", gone: leaving.refs }] : [];
+  return leaving.applied || heldUp !== null ? [{ type: "unfence", gone: leaving.refs }] : [];
 }
 
 /** Whether the target itself left Git behind our fence. */

@@ -160,6 +160,9 @@ Deno.test("unfenceActions() waits for the engine with what left Git, then has it
   const refs = [{ apiVersion: "v1", kind: "ConfigMap", namespace: "prod", name: "shop" }];
   const cluster = { fence: "ours", leaving: { refs, applied: false } } as const;
   deepEqual(unfenceActions(turnOf({ seen: { cluster } })), []);
+  // It may never apply anything while the fence is on.
+  const heldUp = turnOf({ seen: { cluster: { ...cluster, heldUp: "Later sync waves wait." } } });
+  deepEqual(unfenceActions(heldUp), [{ type: "unfence", gone: refs }]);
   const applied = turnOf({ seen: { cluster: { ...cluster, leaving: { refs, applied: true } } } });
   deepEqual(unfenceActions(applied), [{ type: "unfence", gone: refs }]);
   deepEqual(unfenceServing(applied), [{ type: "unfence", gone: [] }]);

@@ -20,10 +20,17 @@ export interface EngineAdapter {
     owners: readonly ObjectRef[],
     token: string,
   ) => readonly { readonly ref: ObjectRef; readonly patch: JsonObject }[];
-  /** Merge patch on the live target that keeps the engine from starting unanalysed pods, marked with the rollout's id; null: none is needed. */
-  readonly fence: (rollout: string) => JsonObject | null;
-  /** Merge patch that takes our fence off. */
-  readonly unfence: () => JsonObject | null;
+  /**
+   * Merge patch on the live target that keeps the engine from starting unanalysed pods, and from deleting it where it can
+   * be told so; marked with the rollout's id; null: none is needed.
+   *
+   * @param live what is fenced; left out where it is only asked whether, and by what kind of patch
+   */
+  readonly fence: (rollout: string, live?: KubeObject) => JsonObject | null;
+  /** Merge patch that takes our fence off a live object. */
+  readonly unfence: (live: KubeObject) => JsonObject | null;
+  /** Whether the engine leaves a live target alone that left Git, for as long as it is marked as it is. */
+  readonly keeps: (target: KubeObject) => boolean;
   /**
    * Whether the engine gave a live object up without deleting it, since a fence kept it from that: it prunes what left
    * Git, and lists this one no more. Only ever asked after it has applied the tip.

@@ -202,14 +202,15 @@ export function ownersOf(
   return present(cluster, (target === undefined ? null : engine.owner(target)) ?? []);
 }
 
-/** Behind a fence that keeps an engine from deleting too; a pause does not. */
+/** Behind a fence that keeps an engine from deleting too: the target, and its ConfigMaps where they are fenced as well. */
 function leavingOf(
   engine: EngineAdapter,
   { tip, undeclared }: FactsInput,
   live: { readonly target: KubeObject; readonly owners: readonly KubeObject[] },
 ): Leaving | null {
-  if (engine.ours(live.target) !== true || !fencesConfigs(engine.fence(""))) return null;
-  const refs = [refOf(live.target), ...configMapsOf(live.target)].filter(undeclared);
+  if (engine.ours(live.target) !== true || !engine.keeps(live.target)) return null;
+  const configs = fencesConfigs(engine.fence("")) ? configMapsOf(live.target) : [];
+  const refs = [refOf(live.target), ...configs].filter(undeclared);
   if (refs.length === 0) return null;
   return { refs, applied: tip !== null && engine.applied(tip, live.owners).type === "applied" };
 }

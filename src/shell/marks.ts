@@ -3,14 +3,14 @@
  * again, and a later Canary must not take them for its own.
  */
 import type { ObjectRef } from "../core/kube_object.ts";
-import { FENCE_ANNOTATION } from "../core/names.ts";
+import { FENCE_ANNOTATION, FORMER_SYNC_OPTIONS_ANNOTATION } from "../core/names.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import { present } from "./facts.ts";
 import { ADOPT_ANNOTATION } from "./preflight.ts";
 
 const PREFIX = "serin.dev/";
 /** A person's consent stays, and a fence is taken off as an engine wants it, last. */
-const KEPT = [ADOPT_ANNOTATION, FENCE_ANNOTATION];
+const KEPT = [ADOPT_ANNOTATION, FENCE_ANNOTATION, FORMER_SYNC_OPTIONS_ANNOTATION];
 
 export async function takeMarksOff(
   cluster: Cluster,

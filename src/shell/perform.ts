@@ -7,9 +7,11 @@ import type { Canary } from "../core/canary.ts";
 import type { Lock } from "../core/decision.ts";
 import { at, type JsonObject, type KubeObject, numberAt, type ObjectRef, refKey, refOf } from "../core/kube_object.ts";
 import {
+  ARGOCD_SYNC_OPTIONS_ANNOTATION,
   EPOCH_ANNOTATION,
   FENCE_ANNOTATION,
   FLUX_RECONCILE_ANNOTATION,
+  FORMER_SYNC_OPTIONS_ANNOTATION,
   MANAGED_BY_LABEL,
   MANAGER,
   REVISION_ANNOTATION,
@@ -156,7 +158,14 @@ async function withRetries<T>(
 }
 
 /** Marks whose change is a decision of somebody's; all else in annotations may be a controller's bookkeeping. */
-const DECIDED_ANNOTATIONS = [EPOCH_ANNOTATION, FENCE_ANNOTATION, REVISION_ANNOTATION, FLUX_RECONCILE_ANNOTATION];
+const DECIDED_ANNOTATIONS = [
+  EPOCH_ANNOTATION,
+  FENCE_ANNOTATION,
+  REVISION_ANNOTATION,
+  FLUX_RECONCILE_ANNOTATION,
+  ARGOCD_SYNC_OPTIONS_ANNOTATION,
+  FORMER_SYNC_OPTIONS_ANNOTATION,
+];
 
 function onlyStatusMoved(decided: KubeObject, live: KubeObject): boolean {
   const sameMarks = DECIDED_ANNOTATIONS.every((key) =>
@@ -286,8 +295,8 @@ async function patchTarget(work: Work, patch: JsonObject | null): Promise<void> 
 
 /** ConfigMaps first: the share waits for the mark on the target. */
 async function fence(work: Work, rollout: string): Promise<void> {
-  const patch = engine(work).fence(rollout);
   const target = work.does.cluster.get(work.refs.targetRef);
+  const patch = target === undefined ? null : engine(work).fence(rollout, target);
   if (patch === null || target === undefined) return;
   if (fencesConfigs(patch)) await fenceConfigs(fencing(work, target), patch, engine(work).ours);
   await patchTarget(work, patch);
@@ -301,7 +310,7 @@ async function unfence(work: Work, gone: readonly ObjectRef[]): Promise<void> {
   const { cluster } = work.does;
   const live = cluster.get(work.refs.targetRef);
   if (live === undefined || engine(work).ours(live) !== true) return;
-  const patch = engine(work).unfence();
+  const patch = engine(work).unfence(live);
   const owners = ownersOf(cluster, engine(work), live);
   const keys = new Set(gone.map(refKey));
   const givenUp = (object: KubeObject): boolean =>

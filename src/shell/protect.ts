@@ -3,7 +3,7 @@
  * would delete a serving Service, or scale a serving workload to its default.
  */
 import { type KubeObject, numberAt, objectAt, refOf } from "../core/kube_object.ts";
-import { MANAGER } from "../core/names.ts";
+import { ARGOCD_SYNC_OPTIONS_ANNOTATION, MANAGER } from "../core/names.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { Refs } from "./facts.ts";
 
@@ -35,12 +35,12 @@ function ownsReplicas(target: KubeObject): boolean {
   );
 }
 
-const PRUNE_ANNOTATION = "argocd.argoproj.io/sync-options";
-
 async function keepFromPruning(cluster: Cluster, apex: KubeObject, signal: AbortSignal): Promise<void> {
   const annotations = apex.metadata.annotations ?? {};
-  const options = annotations[PRUNE_ANNOTATION] ?? "";
+  const options = annotations[ARGOCD_SYNC_OPTIONS_ANNOTATION] ?? "";
   if (annotations["argocd.argoproj.io/tracking-id"] === undefined || options.includes("Prune=false")) return;
   const value = options === "" ? "Prune=false" : `${options},Prune=false`;
-  await cluster.patch(refOf(apex), { metadata: { annotations: { [PRUNE_ANNOTATION]: value } } }, { signal });
+  await cluster.patch(refOf(apex), { metadata: { annotations: { [ARGOCD_SYNC_OPTIONS_ANNOTATION]: value } } }, {
+    signal,
+  });
 }

@@ -14,6 +14,7 @@ export const UNDECIDED: EngineAdapter = {
   refresh: () => [],
   fence: () => null,
   unfence: () => null,
+  keeps: () => false,
   forgotten: () => false,
   holdsUp: () => null,
   seen: () => [],

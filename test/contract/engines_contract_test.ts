@@ -39,11 +39,18 @@ for (const [name, engine] of engines) {
     assert.equal(engine.fencedBy(target), null);
     assert.equal(fence === null, engine.applies, "who applies needs no fence, and only that one");
     if (fence === null) return;
-    const fenced = patched(target, fence);
+    const fenced = patched(target, engine.fence("shop/1", target) ?? {});
     assert.deepEqual([engine.ours(fenced), engine.fencedBy(fenced)], [true, "shop/1"]);
+    const other = patched(fenced, engine.fence("shop/2", fenced) ?? {});
+    assert.deepEqual(engine.fencedBy(other), "shop/2");
+    assert.deepEqual(
+      patched(other, engine.unfence(other) ?? {}),
+      target,
+      "also one that a later rollout has taken over",
+    );
     assert.equal(numberAt(fenced, "spec", "replicas"), 2);
     assert.deepEqual(objectAt(fenced, "spec", "template"), objectAt(target, "spec", "template"));
-    assert.deepEqual(patched(fenced, engine.unfence() ?? {}), target);
+    assert.deepEqual(patched(fenced, engine.unfence(fenced) ?? {}), target);
   });
 
   Deno.test(`${name}: a refresh patches each owner once, with nothing but annotations`, () => {
@@ -301,6 +308,76 @@ Deno.test("flux: what another Kustomization applied, or nobody, is not forgotten
   for (const id of ["argocd", "flux-helm", "self"]) {
     assert.equal(engines.get(id)?.forgotten(BY_KUSTOMIZE, [owner]), false, id);
   }
+});
+
+/** An Application whose last sync was to prune, and told this of the Deployment "prod/shop". */
+function synced(status: string, prune = true): KubeObject {
+  const resources = [{ group: "apps", kind: "Deployment", namespace: "prod", name: "shop", status }];
+  const operationState = { phase: "Succeeded", operation: { sync: { prune } }, syncResult: { resources } };
+  return { ...kustomization({}, { operationState }), kind: "Application" };
+}
+
+const SYNC_OPTIONS = "argocd.argoproj.io/sync-options";
+
+function withOptions(options?: string): KubeObject {
+  const annotations = options === undefined ? {} : { [SYNC_OPTIONS]: options };
+  return frozen(aDeployment({ name: "shop", namespace: "prod", annotations }));
+}
+
+for (
+  const [name, before, during] of [
+    ["none before", undefined, "Prune=false"],
+    ["others stay", "Replace=true, ServerSideApply=true", "Replace=true, ServerSideApply=true,Prune=false"],
+    ["a user's own is the user's", "Validate=false, Prune=false", "Validate=false, Prune=false"],
+  ] as const
+) {
+  Deno.test(`argocd: the fence keeps the target from being pruned, and its sync options come back: ${name}`, () => {
+    const engine = engines.get("argocd");
+    assert.ok(engine !== undefined);
+    const live = withOptions(before);
+    const fenced = patched(live, engine.fence("shop/1", live) ?? {});
+    assert.equal(fenced.metadata.annotations?.[SYNC_OPTIONS], during);
+    assert.deepEqual([engine.keeps(fenced), engine.keeps(live)], [true, before === during]);
+    assert.deepEqual(patched(fenced, engine.unfence(fenced) ?? {}), live);
+    const isOurs = before !== during;
+    assert.equal(
+      engine.forgotten(fenced, [synced("PruneSkipped")]),
+      isOurs,
+      "only what our option kept is ours to delete",
+    );
+  });
+}
+
+Deno.test("argocd: sync options that somebody sets under a fence stay, and are not fought over", () => {
+  const engine = engines.get("argocd");
+  assert.ok(engine !== undefined);
+  const live = withOptions("Replace=true");
+  const healed = patched(patched(live, engine.fence("shop/1", live) ?? {}), {
+    metadata: { annotations: { [SYNC_OPTIONS]: "Replace=true" } },
+  });
+  assert.equal(engine.keeps(healed), false);
+  assert.equal(engine.forgotten(healed, [synced("PruneSkipped")]), false);
+  assert.equal(
+    patched(healed, engine.fence("shop/2", healed) ?? {}).metadata.annotations?.[SYNC_OPTIONS],
+    "Replace=true",
+  );
+  assert.deepEqual(patched(healed, engine.unfence(healed) ?? {}), live);
+  const edited = patched(healed, { metadata: { annotations: { [SYNC_OPTIONS]: "Force=true" } } });
+  assert.deepEqual(patched(edited, engine.unfence(edited) ?? {}), withOptions("Force=true"));
+});
+
+Deno.test("argocd: an object is given up once a sync that was to prune has passed it over", () => {
+  const engine = engines.get("argocd");
+  assert.ok(engine !== undefined);
+  const live = withOptions();
+  const fenced = patched(live, engine.fence("shop/1", live) ?? {});
+  assert.equal(engine.forgotten(fenced, [synced("PruneSkipped")]), true);
+  assert.equal(engine.forgotten(fenced, [synced("PruneSkipped", false)]), false, "it was not to prune at all");
+  assert.equal(engine.forgotten(fenced, [synced("Synced")]), false, "it was applied");
+  assert.equal(engine.forgotten(fenced, []), false);
+  assert.equal(engine.forgotten(live, [synced("PruneSkipped")]), false, "no fence of ours is on it");
+  const other: KubeObject = { ...fenced, metadata: { ...fenced.metadata, name: "web" } };
+  assert.equal(engine.forgotten(other, [synced("PruneSkipped")]), false);
 });
 
 Deno.test("seen() gives the commits that an engine looked at, and nothing that is no commit", () => {

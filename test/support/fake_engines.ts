@@ -48,6 +48,8 @@ interface Engine {
       readonly token: string | null;
       /** What it holds, after the last apply. */
       readonly inventory: readonly KubeObject[];
+      /** What it was to prune, and must not: it holds that still. */
+      readonly passedOver: readonly KubeObject[];
     },
   ) => void;
   /** Also looks at what is live between commits. */
@@ -154,17 +156,21 @@ export function startFakeArgo(sandbox: Sandbox): FakeEngine {
     }),
     request: () => store.get(application)?.metadata.annotations?.["argocd.argoproj.io/refresh"] ?? null,
     suspended: () => store.get(application)?.metadata.annotations?.["argocd.argoproj.io/skip-reconcile"] === "true",
-    report({ commit, failure, token }) {
+    report({ commit, failure, token, passedOver }) {
+      const resources = passedOver.map(({ kind, metadata: { name, namespace = "" } }) => {
+        return { kind, name, namespace, status: "PruneSkipped", message: "ignored (no prune)" };
+      });
       if (token !== null) {
         store.patch(application, { metadata: { annotations: { "argocd.argoproj.io/refresh": null } } });
       }
       store.patch(application, {
         status: {
-          sync: { status: failure === null ? "Synced" : "OutOfSync", revision: commit },
+          sync: { status: failure === null && resources.length === 0 ? "Synced" : "OutOfSync", revision: commit },
           operationState: {
             phase: failure === null ? "Succeeded" : "Failed",
             message: failure ?? "successfully synced",
-            syncResult: { revision: commit },
+            operation: { sync: { revision: commit, prune: true } },
+            syncResult: { revision: commit, resources },
           },
           health: { status: "Healthy" },
         },
@@ -194,20 +200,21 @@ function startEngine(sandbox: Sandbox, engine: Engine): FakeEngine {
     }
     const wanted = read.objects;
     let failed = failure;
+    let passedOver: readonly KubeObject[] = [];
     try {
       if (failure === null) {
         for (const object of wanted) applyOne(engine.mark(object));
-        prune(wanted);
+        passedOver = prune(wanted);
       }
     } catch (error) {
       // As the real ones do, the whole sync fails with what the API server said.
       failed = error instanceof Error ? error.message : String(error);
     }
-    const told = `${commit} ${failed ?? "applied"}`;
+    const told = `${commit} ${failed ?? "applied"} but ${passedOver.length}`;
     if (told === reported && token === null) return;
     reported = told;
     applied = failed === null ? commit : applied;
-    engine.report({ commit, failure: failed, token, inventory: [...inventory.values()] });
+    engine.report({ commit, failure: failed, token, inventory: [...inventory.values()], passedOver });
   }
 
   function applyOne(object: KubeObject): void {
@@ -220,15 +227,21 @@ function startEngine(sandbox: Sandbox, engine: Engine): FakeEngine {
     inventory.set(refKey(refOf(object)), object);
   }
 
-  function prune(wanted: readonly KubeObject[]): void {
+  function prune(wanted: readonly KubeObject[]): readonly KubeObject[] {
     const keys = new Set(wanted.map((object) => refKey(refOf(object))));
+    const passedOver: KubeObject[] = [];
     for (const [key, object] of inventory) {
       if (keys.has(key)) continue;
-      inventory.delete(key);
       const live = store.get(refOf(object));
       const kept = live?.metadata.annotations?.["argocd.argoproj.io/sync-options"]?.includes("Prune=false") === true;
-      if (live !== undefined && engine.touches(live) && !kept) store.remove(refOf(object));
+      if (kept) {
+        passedOver.push(object);
+        continue;
+      }
+      inventory.delete(key);
+      if (live !== undefined && engine.touches(live)) store.remove(refOf(object));
     }
+    return passedOver;
   }
 
   async function look(forced: boolean): Promise<void> {

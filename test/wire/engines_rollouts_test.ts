@@ -102,8 +102,7 @@ for (const [id, row] of Object.entries(ROWS)) {
         ["nor does one while the agent is dead", bumpWhileDead],
         ["a leftover fence is taken off at start", leftover],
         ["a bad release is reverted, and the engine applies the revert", bad],
-        // Argo CD deletes it at once, and pods of the sandbox do not drain: with the real one that is shown end to end.
-        ...(isFlux ? [["the target leaves Git under a fence: no outage, and it is gone", targetLeaves] as const] : []),
+        ["the target leaves Git under a fence: no outage, and it is gone", targetLeaves],
         ["the agent never applied a manifest of the user's", neverApplied],
         ["no user lost a request", noneLost],
       ];

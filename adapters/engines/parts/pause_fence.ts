@@ -10,10 +10,11 @@ export const pauseFence = {
   fence: (rollout) => ({ metadata: { annotations: { [FENCE_ANNOTATION]: rollout } }, spec: { paused: true } }),
   unfence: () => ({ metadata: { annotations: { [FENCE_ANNOTATION]: null } }, spec: { paused: null } }),
   // A pause keeps no engine from deleting.
+  keeps: () => false,
   forgotten: () => false,
   fencedBy: (target) => stringAt(target, "metadata", "annotations", FENCE_ANNOTATION) ?? null,
   ours: (target) => {
     if (stringAt(target, "metadata", "annotations", FENCE_ANNOTATION) !== undefined) return true;
     return at(target, "spec", "paused") === true ? false : null;
   },
-} as const satisfies Pick<EngineAdapter, "fence" | "unfence" | "forgotten" | "fencedBy" | "ours">;
+} as const satisfies Pick<EngineAdapter, "fence" | "unfence" | "keeps" | "forgotten" | "fencedBy" | "ours">;

@@ -5,6 +5,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
 import { numberAt, objectAt, stringAt } from "../../../src/core/kube_object.ts";
+import {
+  ARGOCD_SYNC_OPTIONS_ANNOTATION,
+  FENCE_ANNOTATION,
+  FORMER_SYNC_OPTIONS_ANNOTATION,
+} from "../../../src/core/names.ts";
 import { lockPath } from "../../../src/ledger/lock_file.ts";
 import { statusPath } from "../../../src/ledger/status_file.ts";
 import { CANARY, MANIFEST, REPOSITORY } from "../../../src/demo/stage.ts";
@@ -41,8 +46,10 @@ export async function canaryLeaves(story: Story): Promise<void> {
   await forgotten(world);
   ok((numberAt(await world.plane.cluster.live(PRIMARY), "status", "readyReplicas") ?? 0) > 0);
   strictEqual(await routeWeight(world), 0);
-  const target = await world.plane.cluster.live(TARGET);
-  strictEqual(stringAt(objectAt(target, "metadata", "annotations"), "serin.dev/fence"), undefined, "no fence is left");
+  const annotations = objectAt(await world.plane.cluster.live(TARGET), "metadata", "annotations");
+  for (const mark of [FENCE_ANNOTATION, FORMER_SYNC_OPTIONS_ANNOTATION, ARGOCD_SYNC_OPTIONS_ANNOTATION]) {
+    strictEqual(stringAt(annotations, mark), undefined, "nothing of the fence is left");
+  }
 }
 
 /** The only Canary of a source is not believed to be gone until a person says so. */
