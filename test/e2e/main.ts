@@ -29,12 +29,20 @@ async function prepare({ suites }: Wanted): Promise<void> {
   await runTool(Deno.execPath(), ["cache", "--frozen", "src/main.ts", "test/e2e/pods/main.ts"], { cwd: root });
 }
 
-/** Ctrl-C reaches the processes inside as well, which take things down and end; out here nothing more is begun. */
+/** Asked to end, the processes inside are asked as well, take things down and end; out here nothing more is begun. */
 class Interrupt {
-  asked = false;
+  readonly #controller = new AbortController();
   /** A suite was cut short by it: what is known is not the whole. */
   hasCut = false;
-  readonly listen = (): void => void (this.asked = true);
+  readonly listen = (): void => this.#controller.abort();
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get asked(): boolean {
+    return this.signal.aborted;
+  }
 }
 
 const interrupt = new Interrupt();
@@ -47,7 +55,11 @@ async function outcomeOf(suite: Suite, { keep, lanes }: Wanted): Promise<Outcome
   try {
     const kept = ways === null ? [] : ["--keep", `--ways=${ways.pagePort},${ways.folder}`];
     const args = [suite.name, `--outcome=${file}`, ...kept];
-    const code = await runInside(import.meta.url, args, { told, entered: ways?.entered });
+    const code = await runInside(import.meta.url, args, {
+      told,
+      entered: ways?.entered,
+      interrupted: interrupt.signal,
+    });
     if (interrupt.asked && code === EXIT.interrupted) interrupt.hasCut = true;
     const text = await Deno.readTextFile(file);
     if (text !== "") return JSON.parse(text);
@@ -97,7 +109,7 @@ async function pooled(
 
 /** @returns the exit status */
 async function outside(wanted: Wanted): Promise<number> {
-  Deno.addSignalListener("SIGINT", interrupt.listen);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, interrupt.listen);
   const outcomes = await runAll(wanted);
   if (interrupt.hasCut || (interrupt.asked && outcomes.size < wanted.suites.length)) {
     say("\ninterrupted: everything was taken down\n");

@@ -47,14 +47,32 @@ export async function runInside(
     readonly told: (line: string) => void;
     /** Called with the id, out here, of the first process inside. */
     readonly entered?: ((pid: number) => Promise<void>) | undefined;
+    /** Aborted when this process is asked to end: the one inside is asked as well, and takes its time. */
+    readonly interrupted?: AbortSignal;
   },
 ): Promise<number> {
   const child = namespaced([Deno.execPath(), "run", "--allow-all", script, ...args]).spawn();
-  const { told, entered } = options;
+  const { told, entered, interrupted } = options;
   const lines = [tellLines(child.stdout, told), tellLines(child.stderr, told)];
-  if (entered !== undefined) await entered(await firstChildOf(child.pid));
-  const [{ code }] = await Promise.all([child.status, ...lines]);
-  return code;
+  const pass = (): void => void passOn(child.pid);
+  interrupted?.addEventListener("abort", pass);
+  try {
+    if (entered !== undefined) await entered(await firstChildOf(child.pid));
+    const [{ code }] = await Promise.all([child.status, ...lines]);
+    return code;
+  } finally {
+    interrupted?.removeEventListener("abort", pass);
+  }
+}
+
+/** A terminal's Ctrl-C reaches the first process inside by itself, and one that is sent to this process alone does not. */
+async function passOn(unshare: number): Promise<void> {
+  try {
+    Deno.kill(await firstChildOf(unshare), "SIGINT");
+  } catch (error) {
+    // It has ended by now.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function tellLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>, told: (line: string) => void): Promise<void> {

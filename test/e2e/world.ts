@@ -133,6 +133,8 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
         `${kubectl} get pods -A`,
         ...engine.map((kind) => `${kubectl} get ${kind} -A`),
         `curl -s -H "Host: ${HOST}" ${data.gatewayUrl}`,
+        // Without traffic a bump is held.
+        `sh -c 'while sleep 0.1; do curl -s -o /dev/null -H "Host: ${HOST}" ${data.gatewayUrl}; done'`,
         `git clone ${options.forge?.cloneUrl ?? git.urlOf(REPOSITORY)}`,
       ],
     };
