@@ -98,8 +98,10 @@ class PackReader {
       return;
     }
     const found = this.#findBase(base);
-    if (found !== undefined) this.#resolve(offset, this.#grow(found, bytes));
-    else this.#waiting.set(base, [...(this.#waiting.get(base) ?? []), { offset, delta: bytes }]);
+    if (found !== undefined) return this.#resolve(offset, this.#grow(found, bytes));
+    const waiting = this.#waiting.get(base);
+    if (waiting === undefined) this.#waiting.set(base, [{ offset, delta: bytes }]);
+    else waiting.push({ offset, delta: bytes });
   }
 
   finish(): GitObjects {
