@@ -50,22 +50,15 @@ async function promoted(options: CrowdOptions, rivalEveryMs: number | null): Pro
 
 function rowsOf(benchmark: string, what: string, bursts: readonly Burst[], pushes?: string): readonly Row[] {
   const inTime = pushes === undefined ? {} : { promised: "under 60 s" };
+  const counted = (of: string, count: (burst: Burst) => number): Row => {
+    return { benchmark, what: `${what}: ${of}`, unit: "pushes", values: bursts.map(count) };
+  };
   return [
     { benchmark, what, unit: "ms", values: bursts.map(({ ms }) => ms), ...inTime },
-    {
-      benchmark,
-      what: `${what}: pushes that landed`,
-      unit: "pushes",
-      values: bursts.map((one) => one.pushes),
-      ...(pushes === undefined ? {} : { promised: pushes }),
-    },
-    { benchmark, what: `${what}: races lost`, unit: "pushes", values: bursts.map(({ lost }) => lost) },
-    {
-      benchmark,
-      what: `${what}: somebody else's pushes meanwhile`,
-      unit: "pushes",
-      values: bursts.map(({ rivals }) => rivals.length),
-    },
+    { ...counted("pushes that landed", (one) => one.pushes), ...(pushes === undefined ? {} : { promised: pushes }) },
+    counted("races lost", ({ lost }) => lost),
+    counted("somebody else's pushes meanwhile", ({ rival }) => rival.landed.length),
+    counted("somebody else's pushes that lost a race", ({ rival }) => rival.refused),
   ];
 }
 

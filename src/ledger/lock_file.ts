@@ -81,6 +81,9 @@ function bytesOf(configs: readonly KubeObject[]): number {
   return bytes;
 }
 
+/** Texts of locks that are about to be written: after a lost race the same one is wanted again, and time is short then. */
+const rendered = new WeakMap<Lock, { readonly declaredIn: DeclaredIn | null; readonly text: string }>();
+
 /**
  * The file's text, the same for the same lock.
  *
@@ -88,6 +91,15 @@ function bytesOf(configs: readonly KubeObject[]): number {
  *   restarted one whether the canary was removed; null when it is not known
  */
 export function renderLockFile(lock: Lock, declaredIn: DeclaredIn | null): string {
+  const known = rendered.get(lock);
+  const isSame = known?.declaredIn?.canary === declaredIn?.canary && known?.declaredIn?.target === declaredIn?.target;
+  if (known !== undefined && isSame) return known.text;
+  const text = lockText(lock, declaredIn);
+  rendered.set(lock, { declaredIn, text });
+  return text;
+}
+
+function lockText(lock: Lock, declaredIn: DeclaredIn | null): string {
   const { lock: { release, ...reduced }, omitted } = reduce(lock);
   return ledgerText("Primary", lock.canary, {
     about: [

@@ -4,11 +4,11 @@
  */
 import { canaryKey } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Manifest, ManifestPlace } from "../core/catalogue.ts";
-import { type ClusterIdentity, type Decision, lockDigest, type StatusFile } from "../core/decision.ts";
+import { type ClusterIdentity, type Decision, lockDigest, removesLock, type StatusFile } from "../core/decision.ts";
 import { type Release, revisionOf } from "../core/release.ts";
 import type { FileEdit, Oid } from "../ports/git.ts";
 import type { FileView } from "../ports/source.ts";
-import { committedLock, type LockFile, lockPath, renderLockFile } from "./lock_file.ts";
+import { committedLock, type DeclaredIn, type LockFile, lockPath, renderLockFile } from "./lock_file.ts";
 import { commitMessage, releaseName } from "./message.ts";
 import { nextStatus } from "./next_status.ts";
 import { type Carrier, type Rendered, restorePlaces } from "./places/restore_places.ts";
@@ -72,7 +72,7 @@ export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterI
     return { type: "done", commit: tip.landed ?? tip.commit };
   }
   if (tip.landed !== null) return { type: "done", commit: tip.landed };
-  if (decision.kind === "removal") return planRemoval(decision, tip, cluster);
+  if (removesLock(decision)) return planRemoval(decision, tip, cluster);
   const obstacle = whyNotNow(decision, tip, cluster);
   if (obstacle !== null) return { type: "impossible", reason: obstacle };
   const wanted = lockDigest(committedLock(decision.lock));
@@ -84,9 +84,7 @@ export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterI
   const before = tip.status.type === "read" ? tip.status.value : null;
   const status = nextStatus(before, decision, { cluster, lockDigest: wanted, reverted: manifests.edits.length > 0 });
   const keepsLock = sameLock && (decision.kind === "revert" || decision.kind === "record");
-  const declaredIn = tip.entry?.type === "canary"
-    ? { canary: tip.entry.canary.source.file, target: tip.entry.target.place.file }
-    : null;
+  const declaredIn = declaredInOf(tip.entry);
   const files = [
     ...(keepsLock
       ? []
@@ -96,6 +94,21 @@ export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterI
   const { note } = manifests;
   const message = commitMessage(decision, { cluster, manifestsEdited: manifests.edits.length > 0, note });
   return { type: "commit", edits: [...manifests.edits, ...files], message, status, note };
+}
+
+function declaredInOf(entry: CatalogueEntry | undefined): DeclaredIn | null {
+  return entry?.type === "canary" ? { canary: entry.canary.source.file, target: entry.target.place.file } : null;
+}
+
+/**
+ * Renders ahead what a decision would write whatever the tip says: from asking for the tip to the push is time in which
+ * somebody else may push.
+ *
+ * @param entries the last ones known
+ */
+export function prepareDecision(decision: Decision, entries: Catalogue["entries"]): void {
+  if (removesLock(decision)) return;
+  renderLockFile(decision.lock, declaredInOf(entries.get(canaryKey(decision.canary))));
 }
 
 function textEdit(path: string, text: string): FileEdit {

@@ -7,6 +7,7 @@
  * *Caveats*: a push whose connection was cut may in theory still be served after the look at the tip that followed;
  * the source then shows the decision, and whoever withdrew it must look there.
  */
+import type { Catalogue } from "../core/catalogue.ts";
 import type { ClusterIdentity, Decision, DecisionOutcome } from "../core/decision.ts";
 import { offeredBranch } from "../core/names.ts";
 import { RejectedError, SerinError, UnavailableError } from "../errors.ts";
@@ -15,12 +16,14 @@ import type { CommitDraft, CommitInfo, GitRemote, PushResult, Snapshot } from ".
 import type { Ledger } from "../ports/ledger.ts";
 import { offerMessage } from "./message.ts";
 import { NOT_RENDERED, type ReleaseRenderer } from "./places/release_renderer.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, prepareDecision } from "./plan.ts";
 import { DecisionQueue, type Waiting } from "./queue.ts";
 import { type ManifestReader, Tip } from "./tip.ts";
 
 /** Decisions of one push. */
 const GROUP_MAX = 50;
+/** What a lost race leaves of a group's size: not the half, or bad luck would make many small pushes of one large one. */
+const SHRINK = 0.7;
 /** Races lost in a row before the group is put off. */
 const LOSSES_MAX = 8;
 /** Commits looked at for own trailers. */
@@ -65,9 +68,11 @@ class LedgerWriter implements RunningLedger {
   /** No request to the remote before this: it gave no answer. */
   #remoteDueMs = 0;
   #failures = 0;
-  /** Decisions that one push may have: halved by a lost race, doubled by each that landed. */
+  /** Decisions that one push may have: fewer after a lost race, twice as many after each push that landed. */
   #groupMax = GROUP_MAX;
   #busy: ReadonlySet<string> = new Set();
+  /** As the last tip had them. */
+  #entries: Catalogue["entries"] = new Map();
   #log: { readonly commit: string; readonly commits: readonly CommitInfo[] } | undefined;
 
   constructor(options: LedgerOptions) {
@@ -154,9 +159,10 @@ class LedgerWriter implements RunningLedger {
         continue;
       }
       // Beside a writer that pushes all the time only a short attempt gets through: fewer are planned and sent at once.
-      this.#groupMax = Math.max(1, Math.floor(group.length / 2));
-      losses++;
+      this.#groupMax = Math.max(1, Math.floor(group.length * SHRINK));
+      // The other one has just pushed: a first loss waits least of all.
       await this.#sleep(this.#options.clock.random() * RACE_BACKOFF_MS * 2 ** Math.min(losses, 5), signal);
+      losses++;
     }
     this.#defer(this.#due(GROUP_MAX), LOST_DEFER_MS, `Lost ${LOSSES_MAX} races for the branch in a row`);
   }
@@ -164,6 +170,7 @@ class LedgerWriter implements RunningLedger {
   async #attempt(group: readonly Waiting[], signal: AbortSignal): Promise<Attempt> {
     this.#busy = new Set(group.map(({ decision }) => decision.id));
     try {
+      this.#prepare(group);
       const base = await this.#options.remote.fetch(signal);
       const tip = await this.#tip(base, signal);
       if (tip === undefined) return "lost";
@@ -190,6 +197,17 @@ class LedgerWriter implements RunningLedger {
     }
   }
 
+  /** Before the tip is asked for, since after it others may push. */
+  #prepare(group: readonly Waiting[]): void {
+    for (const { decision } of group) {
+      try {
+        prepareDecision(decision, this.#entries);
+      } catch (_error) {
+        // It fails again when it is planned, and there it stops this decision alone.
+      }
+    }
+  }
+
   #reached(attempt: Attempt): Attempt {
     this.#failures = 0;
     this.#remoteDueMs = 0;
@@ -199,12 +217,18 @@ class LedgerWriter implements RunningLedger {
   /** undefined: the reader is past this snapshot already, so it is no longer the tip. */
   async #tip(snapshot: Snapshot, signal: AbortSignal): Promise<Tip | undefined> {
     const { remote, reader, cluster, renderer } = this.#options;
-    const catalogue = await reader.catalogue(snapshot, signal);
+    // Side by side, since what goes on until the push is time in which somebody else may push.
+    const [catalogue, log] = await Promise.all([reader.catalogue(snapshot, signal), this.#logOf(snapshot, signal)]);
+    this.#entries = catalogue.entries;
     if (catalogue.commit !== snapshot.commit) return undefined;
-    if (this.#log?.commit !== snapshot.commit) {
-      this.#log = { commit: snapshot.commit, commits: await remote.log(LOG_MAX, signal) };
-    }
-    return new Tip({ snapshot, catalogue, log: this.#log.commits, cluster, remote, reader, renderer });
+    return new Tip({ snapshot, catalogue, log, cluster, remote, reader, renderer });
+  }
+
+  async #logOf({ commit }: Snapshot, signal: AbortSignal): Promise<readonly CommitInfo[]> {
+    if (this.#log?.commit === commit) return this.#log.commits;
+    const commits = await this.#options.remote.log(LOG_MAX, signal);
+    this.#log = { commit, commits };
+    return commits;
   }
 
   async #plan(

@@ -11,10 +11,10 @@ import { runGit } from "../../src/demo/clone.ts";
 import { lockPath } from "../../src/ledger/lock_file.ts";
 import { createLedger, type RunningLedger } from "../../src/ledger/writer.ts";
 import type { GitRemote } from "../../src/ports/git.ts";
-import { type GitServer, startGitServer } from "../../src/sandbox/git/git_server.ts";
+import { commitFiles, initRepository } from "../../src/sandbox/git/repository.ts";
 import { createSource, type RunningSource } from "../../src/shell/source.ts";
 import { shopFiles } from "./fleet_files.ts";
-import { startRival } from "./rival.ts";
+import type { Rival, RivalPushes } from "./rival.ts";
 import { until } from "./until.ts";
 
 const REPOSITORY = "fleet";
@@ -27,23 +27,80 @@ export interface CrowdOptions {
 
 /** A repository with canaries that wait to be promoted, on a server. */
 export interface Crowd {
-  readonly server: GitServer;
   readonly dir: string;
   /** Of the repository. */
   readonly url: string;
+  /** Where the repository lies on disk. */
+  readonly path: string;
   readonly canaries: number;
+  /** Somebody else begins to push that often. */
+  startRival(everyMs: number): Promise<Rival>;
 }
 
 export async function withCrowd<T>(options: CrowdOptions, body: (crowd: Crowd) => Promise<T>): Promise<T> {
   const dir = await Deno.makeTempDir({ prefix: "serin-test-" });
-  const server = startGitServer({ dir: `${dir}/server`, clock: machineClock });
+  const path = `${dir}/server/${REPOSITORY}.git`;
   try {
-    await server.createRepository(REPOSITORY, shopFiles(options));
-    return await body({ server, dir, url: server.urlOf(REPOSITORY), canaries: options.canaries });
+    await initRepository(path);
+    await commitFiles(path, shopFiles(options), { message: "Initial commit", timeMs: machineClock.now() });
+    const child = startChild(dir);
+    try {
+      const url = await child.line();
+      const startRival = async (everyMs: number): Promise<Rival> => {
+        await child.ask(String(everyMs));
+        return { stop: async () => JSON.parse(await child.ask("stop")) };
+      };
+      return await body({ dir, url, path, canaries: options.canaries, startRival });
+    } finally {
+      await child.stop();
+    }
   } finally {
-    await server.stop();
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+interface Child {
+  line(): Promise<string>;
+  /** Gives an order, and waits for the line that answers. */
+  ask(order: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+function startChild(dir: string): Child {
+  const script = new URL("crowd_child.ts", import.meta.url).pathname;
+  const rights = ["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-env", "--allow-run=git"];
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--frozen", "--no-prompt", ...rights, script, dir, REPOSITORY],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const line = async (): Promise<string> => {
+    while (!text.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`The server and its person ended: ${text}`);
+      text += value;
+    }
+    const end = text.indexOf("\n");
+    const first = text.slice(0, end);
+    text = text.slice(end + 1);
+    return first;
+  };
+  return {
+    line,
+    async ask(order) {
+      await writer.write(new TextEncoder().encode(`${order}\n`));
+      return await line();
+    },
+    async stop() {
+      await writer.close().catch(() => undefined);
+      await process.status;
+      await reader.cancel();
+    },
+  };
 }
 
 export interface Burst {
@@ -52,8 +109,8 @@ export interface Burst {
   /** Pushes of the writer that landed, and that lost a race. */
   readonly pushes: number;
   readonly lost: number;
-  /** The rival's commits that landed meanwhile. */
-  readonly rivals: readonly string[];
+  /** Somebody else's pushes meanwhile; nobody's where there was nobody. */
+  readonly rival: RivalPushes;
   readonly decisions: readonly Decision[];
   /** Commits that the writer says its decisions landed in, in their order. */
   readonly commits: readonly string[];
@@ -78,16 +135,16 @@ export async function promoteAll(
     await source.poll();
     const decisions = [...source.view.catalogue?.entries.values() ?? []].flatMap(decisionOn);
     if (decisions.length !== crowd.canaries) throw new Error(`${decisions.length} canaries were found`);
-    const rival = rivalEveryMs === null ? null : await startRival(crowd.url, `${crowd.dir}/rival`, rivalEveryMs);
+    const rival = rivalEveryMs === null ? null : await crowd.startRival(rivalEveryMs);
     const startedAt = performance.now();
     for (const decision of decisions) ledger.submit(decision);
     const committed = () => decisions.flatMap(({ id }) => commitOf(ledger, id));
     const landing = until("all are committed", () => committed().length === decisions.length, timeoutMs);
     const error = await landing.then(() => null, (failure) => failure);
     const ms = performance.now() - startedAt;
-    const rivals = await rival?.stop() ?? [];
+    const pushes = await rival?.stop() ?? { landed: [], refused: 0 };
     if (error !== null) throw new Error(`${committed().length} of ${decisions.length} landed`, { cause: error });
-    return { ms, pushes: count.pushed, lost: count.lost, rivals, decisions, commits: committed() };
+    return { ms, pushes: count.pushed, lost: count.lost, rival: pushes, decisions, commits: committed() };
   } finally {
     end.abort();
     await running;
@@ -169,11 +226,13 @@ function decisionOn(entry: CatalogueEntry): readonly Decision[] {
 }
 
 /** What is not as it must be in the repository, in words; nothing: all landed once, and nobody's work is gone. */
-export async function wrongAfter({ server }: Crowd, { decisions, commits, rivals }: Burst): Promise<readonly string[]> {
-  const git = (...args: readonly string[]) => runGit(server.path(REPOSITORY), ["-c", "safe.directory=*", ...args]);
+export async function wrongAfter({ path }: Crowd, { decisions, commits, rival }: Burst): Promise<readonly string[]> {
+  const git = (...args: readonly string[]) => runGit(path, ["-c", "safe.directory=*", ...args]);
   const wrong: string[] = [];
   const history = new Set((await git("rev-list", "main")).trim().split("\n"));
-  for (const commit of [...rivals, ...commits]) if (!history.has(commit)) wrong.push(`${commit} is not on the branch`);
+  for (const commit of [...rival.landed, ...commits]) {
+    if (!history.has(commit)) wrong.push(`${commit} is not on the branch`);
+  }
   if (new Set(commits).size !== commits.length) wrong.push("two decisions share a commit");
   const runs = (await git("log", "--format=%(trailers:key=Serin-Run,valueonly,separator=%x20)", "main")).split(/\s+/);
   const files = new Set((await git("ls-tree", "-r", "--name-only", "main", ".serin")).trim().split("\n"));

@@ -20,7 +20,8 @@ Deno.test("120 decisions beside a person who pushes every 200 ms: all land, in f
   await withCrowd(CROWD, async (crowd) => {
     const burst = await promoteAll(crowd, { rivalEveryMs: 200, timeoutMs: 60_000 });
     deepStrictEqual(await wrongAfter(crowd, burst), []);
-    ok(burst.pushes <= 12, `${burst.pushes} pushes`);
+    ok(burst.pushes <= 30, `${burst.pushes} pushes`);
+    ok(burst.rival.landed.length > 0, "the person got none in");
   });
 });
 
