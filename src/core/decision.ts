@@ -92,6 +92,7 @@ export interface Evidence {
  * - `rollback`: asked by a person on an idle canary; as withdrawal, without an analysis.
  * - `restore-lock`: the lock in Git was lost; the remembered one is written again.
  * - `removal`: the Canary and its target are gone, and all that was derived: lock and status file go too.
+ * - `hand-back`: the Canary is gone, its target serves again, and all that was derived is gone: the same.
  * - `adoption`: a person says that this cluster takes over a lock of another one: the same lock, under its own identity.
  * - `record`: only the status file (a person reverted a promotion; a quarantine was lifted).
  */
@@ -103,8 +104,14 @@ export type DecisionKind =
   | "rollback"
   | "restore-lock"
   | "removal"
+  | "hand-back"
   | "adoption"
   | "record";
+
+/** Whether lock and status file leave Git by such a decision. */
+export function removesLock({ kind }: Pick<Decision, "kind">): boolean {
+  return kind === "removal" || kind === "hand-back";
+}
 
 export interface Decision {
   /** "<run>/<kind>": the trailer Serin-Run, and `lastDecision.id` of the status file. Doing it twice is one decision. */
@@ -114,7 +121,7 @@ export interface Decision {
   readonly at: number;
   /** The release that was judged. */
   readonly release: Release;
-  /** The lock that the tip must hold afterwards; of a removal, the one that it must no longer hold. */
+  /** The lock that the tip must hold afterwards; of a removal or a hand-back, the one that it must no longer hold. */
   readonly lock: Lock;
   /** What the user's manifests must declare afterwards; null: they are not touched. */
   readonly manifests: Release | null;

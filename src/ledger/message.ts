@@ -76,6 +76,7 @@ function subjectOf(decision: Decision, context: MessageContext): string {
     case "restore-lock":
       return `Restore the lock of ${canary} at ${to}`;
     case "removal":
+    case "hand-back":
       return `Remove the lock of ${canary}`;
     case "adoption":
       return `Take over ${canary} at ${to}`;

@@ -22,6 +22,7 @@ const SUBJECTS: readonly (readonly [Decision, string])[] = [
   [aRevert({ kind: "rollback" }), "Roll back prod/shop to shop:1.0.0"],
   [aDecision({ kind: "restore-lock", ...back }), "Restore the lock of prod/shop at shop:1.0.0"],
   [aDecision({ kind: "removal" }), "Remove the lock of prod/shop"],
+  [aDecision({ kind: "hand-back" }), "Remove the lock of prod/shop"],
   [aDecision({ kind: "record", lift: "abc" }), "Lift the quarantine of abc on prod/shop"],
   [aRevert({ kind: "record" }), "Quarantine shop:1.1.0 of prod/shop"],
 ];

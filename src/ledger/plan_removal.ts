@@ -1,6 +1,6 @@
 /**
- * The last commit of a canary that left Git along with its target: its lock and its status file are deleted, where the
- * tip still shows both of them gone, and where the lock is this cluster's and the one that was meant.
+ * The last commit of a canary that left Git: its lock and its status file are deleted, where the tip still shows it gone,
+ * with its target unless that one serves again, and where the lock is this cluster's and the one that was meant.
  */
 import { canaryKey } from "../core/canary.ts";
 import { type ClusterIdentity, type Decision, lockDigest } from "../core/decision.ts";
@@ -29,7 +29,8 @@ export function planRemoval(decision: Decision, tip: PlanTip, cluster: ClusterId
 function whyItStays(decision: Decision, tip: PlanTip, cluster: ClusterIdentity): string | null {
   const key = canaryKey(decision.canary);
   if (tip.entry !== undefined) return `"${key}" is declared at the tip again`;
-  if (!tip.targetUndeclared) return `The target of "${key}" may be declared at the tip`;
+  // What was handed back may well be declared: it serves by itself, and a Canary that comes back is a first start.
+  if (decision.kind === "removal" && !tip.targetUndeclared) return `The target of "${key}" may be declared at the tip`;
   const { lock, status } = tip;
   if (lock.type === "broken") return `The lock of "${key}" cannot be read: ${lock.reason}`;
   if (lock.type === "read") {

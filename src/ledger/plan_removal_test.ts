@@ -60,6 +60,14 @@ Deno.test("planDecision() of a removal is done where it landed, or where neither
   deepEqual(planDecision(removal, aTip({ lock: ABSENT, status: ABSENT }), CLUSTER), { type: "done", commit: HEAD });
 });
 
+Deno.test("planDecision() of a hand-back deletes both files though the target is declared, never under a Canary that is", () => {
+  const handBack = { ...removal, id: "run-9/hand-back", kind: "hand-back" } as const;
+  const plan = planDecision(handBack, aTip({ targetUndeclared: false }), CLUSTER);
+  deepEqual(plan.type === "commit" && plan.edits.map(({ path }) => path), [lockPath("eu", ID), statusPath("eu", ID)]);
+  deepEqual(trailerValues(plan.type === "commit" ? plan.message : "", "Serin-Decision"), ["hand-back"]);
+  equal(planDecision(handBack, aTip({ entry: broken }), CLUSTER).type, "impossible");
+});
+
 const broken = { type: "broken", id: ID, file: "apps/shop.yaml", complaints: [] } as const;
 const east = { name: "eu", uid: "another" };
 

@@ -27,6 +27,7 @@ const KINDS: readonly DecisionKind[] = [
   "rollback",
   "restore-lock",
   "removal",
+  "hand-back",
   "adoption",
   "record",
 ];

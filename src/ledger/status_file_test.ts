@@ -31,6 +31,7 @@ const statuses: fc.Arbitrary<StatusFile> = fc.record({
       "rollback",
       "restore-lock",
       "removal",
+      "hand-back",
       "record",
     ),
     revision: text,

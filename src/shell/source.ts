@@ -237,6 +237,8 @@ class GitSource implements RunningSource {
     const allBlobs = async () => new Set((await snapshot.files()).map(({ oid }) => oid));
     await this.#presence.follow(catalogue, files, allBlobs);
     for (const key of changedEntries(before, catalogue)) keys.add(key);
+    // Whether a lock without its Canary may go depends on the whole tip.
+    for (const key of this.#ledger.keys()) if (!catalogue.entries.has(key)) keys.add(key);
     // What waits for a fresh answer goes on, whatever the commits in between changed.
     if (!wasFresh) { for (const key of [...catalogue.entries.keys(), ...this.#ledger.keys()]) keys.add(key); }
     this.#snapshot = snapshot;

@@ -169,6 +169,7 @@ const decisions = fc.record({
     "rollback" as const,
     "restore-lock" as const,
     "removal" as const,
+    "hand-back" as const,
     "record" as const,
   ),
   release: releases,

@@ -5,7 +5,7 @@
  */
 import type { Action } from "../../src/core/action.ts";
 import type { Canary, WebhookType } from "../../src/core/canary.ts";
-import { type Decision, type DecisionOutcome, lockDigest } from "../../src/core/decision.ts";
+import { type Decision, type DecisionOutcome, lockDigest, removesLock } from "../../src/core/decision.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import {
   type Answers,
@@ -308,7 +308,7 @@ function withdraw(world: ToyWorld, id: string): ToyWorld {
 function commit(world: ToyWorld, decision: Decision): ToyWorld {
   const { git, mood } = world;
   const oid = digestOf([git.commit, decision.id], 40);
-  if (decision.kind === "removal") return removal(world, decision, oid);
+  if (removesLock(decision)) return removal(world, decision, oid);
   const judged = decision.quarantine?.release.revision ?? decision.release.revision;
   const reverts = decision.manifests !== null && git.candidate?.revision === judged && !mood.manifestsShared;
   const before = git.status.type === "read" ? git.status.value : null;

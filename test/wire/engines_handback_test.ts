@@ -65,11 +65,8 @@ Deno.test("canaries that leave Git", async (t) => {
       await until("the agent forgot it", () => stage.of("gone").view() === undefined, 30_000);
       await withClone(stage, async (clone) => {
         strictEqual(await clone.git("ls-files", ".serin/*/demo/gone/*"), "");
-        match(
-          await clone.git("ls-files", ".serin/*/demo/back/*"),
-          /primary\.yaml/,
-          "what was handed back keeps its lock",
-        );
+        strictEqual(await clone.git("ls-files", ".serin/*/demo/back/*"), "", "nor has what was handed back a lock");
+        match(await clone.git("ls-files", ".serin/*/demo/stays/*"), /primary\.yaml/, "a primary that stays keeps it");
         const message = await clone.git("log", "-1", "--format=%B");
         match(message, /^Remove the lock of demo\/gone\n[\s\S]*\nSerin-Decision: removal\n/);
         await isSound(clone.dir);

@@ -1,11 +1,12 @@
 /**
- * The last of a removal: Canary and target are gone, and all that was derived; the lock leaves Git too. What is remembered
- * of it is forgotten in the very step that decides so: a Canary that comes back then finds what Git has, and nothing that
- * was lost is written again.
+ * The last of a removal: the Canary is gone, and all that was derived, its target too or serving again; the lock leaves
+ * Git. It would say of no user what he is on, and a Canary that came back under its name years later would start from it.
+ * What is remembered of it is forgotten in the very step that decides so: a Canary that comes back then finds what Git has,
+ * and nothing that was lost is written again.
  */
 import type { Decision, Lock } from "../decision.ts";
 import { lockDigest } from "../decision.ts";
-import { decisionId, IMPOSSIBLE_AGAIN_MS, impossibleKey, makeDecision, runId } from "../locks.ts";
+import { decisionId, impossibleKey, makeDecision, runId } from "../locks.ts";
 import type { State } from "../state.ts";
 import { alsoTold, announce, enter, stay, type Step, type Turn, waitAndTell, waitFor, wakeAt } from "../turn.ts";
 
@@ -20,18 +21,28 @@ const FORGOTTEN: Partial<State> = {
   adopted: false,
 };
 
+/** The target went along with its Canary, and for certain. */
+export function isGone({ seen }: Turn): boolean {
+  return !seen.cluster.target.exists && seen.cluster.targetUndeclared;
+}
+
+/** What has become of the target, by the kind of decision. */
+const WHY = { "removal": "The Canary and its target are gone", "hand-back": "The target serves again" } as const;
+
 /** Decides that the lock leaves Git; null where Git has none of this cluster's. */
 export function forgetLock(turn: Turn): Step | null {
-  const { state, seen, now } = turn;
+  const { state, seen } = turn;
   if (seen.git.state !== "fresh") return waitFor(turn, "Waits for Git, from which the lock is to go.");
   const lock = ownLock(turn);
   if (lock === null) return null;
   const run = runId(state, `${lockDigest(lock)}/${seen.git.commit ?? ""}`, state.phaseSince);
-  if (state.told.includes(impossibleKey(decisionId(run, "removal")))) {
-    return waitFor(turn, "The lock cannot be removed from Git yet.", [wakeAt(now + IMPOSSIBLE_AGAIN_MS)]);
+  const kind = isGone(turn) ? "removal" : "hand-back";
+  // The next commit is looked at at once, and nothing else changes the answer.
+  if (state.told.includes(impossibleKey(decisionId(run, kind)))) {
+    return waitFor(turn, "The lock cannot be removed from Git as it is.");
   }
-  const reason = "The Canary and its target are gone, and all that was derived: the lock goes too.";
-  const decision = makeDecision(turn, { kind: "removal", run, release: lock.release, lock, reason });
+  const reason = `${WHY[kind]}, and all that was derived is gone: the lock goes too.`;
+  const decision = makeDecision(turn, { kind, run, release: lock.release, lock, reason });
   return submitted({ ...turn, state: { ...state, ...FORGOTTEN, decision } }, decision);
 }
 
@@ -55,7 +66,8 @@ export function stepForgetting(turn: Turn, decision: Decision): Step {
       });
     case "committed": {
       const commit = outcome.commit.slice(0, 10);
-      const what = `The Canary and its target are gone: what was derived is removed, its lock too (${commit}).`;
+      const why = decision.kind === "hand-back" ? WHY["hand-back"] : WHY.removal;
+      const what = `${why}: what was derived is removed, its lock too (${commit}).`;
       const details = { commit: outcome.commit, decision: decision.kind };
       return enter(turn, "released", { decision: null }, [announce(turn, "removed", what, { alert: true, details })]);
     }
@@ -75,7 +87,8 @@ const WRITES = "Removes the lock from Git.";
 
 /** Derived objects are asked for once more: a process that died between two of them left the rest. */
 function submitted(turn: Turn, decision: Decision): Step {
-  return waitFor(turn, WRITES, [{ type: "remove-derived", restoreRoutes: false }, { type: "submit", decision }]);
+  const restoreRoutes = !isGone(turn);
+  return waitFor(turn, WRITES, [{ type: "remove-derived", restoreRoutes }, { type: "submit", decision }]);
 }
 
 /** What people should know of a lock that is not ours to remove; "" where there is none. */

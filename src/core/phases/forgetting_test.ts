@@ -1,11 +1,12 @@
 /** The last of a removal: the lock leaves Git, and whatever stops half way, nothing that was lost is written again. */
-import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual } from "node:assert/strict";
 import {
   aDecision,
   aLock,
   anObservation,
   aPrimary,
   aState,
+  aWorkload,
   NOW,
   OLD,
   type SeenOverrides,
@@ -110,10 +111,35 @@ Deno.test("forgetting: a removal that no plan fits is not tried again on the sam
   const impossible = { type: "impossible", reason: "the lock was changed" } as const;
   const { state } = stepped({ ...at({}, {}, impossible), state: decided().state });
   const same = stepped({ ...at({}, {}), state });
-  deepEqual([same.does, same.wakes.length], [[], 1]);
-  ok((same.wakes[0] ?? 0) > NOW);
+  deepEqual([same.does, same.wakes], [[], []], "nothing but another tip changes the answer");
   const other = stepped({ ...at({}, { git: { commit: "d".repeat(40) } }), state });
   deepEqual(other.does, ["remove-derived", "submit removal"]);
+});
+
+/** The target serves again, and all that was derived is gone. */
+const SERVES = {
+  cluster: { ...GONE, target: aWorkload(OLD, 2), targetUndeclared: false, apex: "target" },
+} as const satisfies SeenOverrides;
+
+Deno.test("forgetting: what was handed back stays the target's, and its lock goes", () => {
+  const next = stepped(at({ lock: null }, SERVES));
+  deepEqual([next.place, next.does], ["handing-back", ["remove-derived", "submit hand-back"]]);
+  const restored = next.actions.flatMap((action) => action.type === "remove-derived" ? [action.restoreRoutes] : []);
+  deepEqual(restored, [true], "apex and routes are the target's by now");
+  const landed = stepped({
+    ...at({}, { ...SERVES, git: { lock: ABSENT, status: ABSENT } }, LANDED),
+    state: next.state,
+  });
+  deepEqual([landed.place, landed.says], ["released", ["removed"]]);
+  const [told] = landed.actions.flatMap((action) => action.type === "announce" ? [action.announcement.message] : []);
+  match(told ?? "", /^The target serves again: .* its lock too \(cccccccccc\)/);
+});
+
+Deno.test("forgetting: a lock that could not go with its target goes once that serves by itself, declared again", () => {
+  const impossible = { type: "impossible", reason: "its target may be declared" } as const;
+  const { state } = stepped({ ...at({}, {}, impossible), state: decided().state });
+  const next = stepped({ ...at({}, SERVES), state });
+  deepEqual(next.does, ["remove-derived", "submit hand-back"]);
 });
 
 Deno.test("forgetting: a second removal of the same lock is another decision", () => {

@@ -1,11 +1,12 @@
 /**
  * The Canary was removed from Git. The target serves again, by Service and route, before anything that was derived goes;
  * a Canary without `revertOnDeletion` leaves the primary in place and says so. Where the target left Git too, all goes
- * once it is deleted, and the lock last. Removal never causes an outage.
+ * once it is deleted. The lock goes last. Removal never causes an outage.
  */
 import { enoughReady } from "../capacity.ts";
+import { removesLock } from "../decision.ts";
 import { newRun } from "../runs.ts";
-import { forgetLock, stepForgetting, whyLockStays } from "./forgetting.ts";
+import { forgetLock, isGone, stepForgetting, whyLockStays } from "./forgetting.ts";
 import {
   acceptedFirst,
   leadOver,
@@ -37,16 +38,17 @@ export function stepHandingBack(turn: Turn): Step {
   const { seen, canary } = turn;
   const { cluster, git } = seen;
   const { decision } = turn.state;
-  if (decision?.kind === "removal") return stepForgetting(turn, decision);
+  if (decision !== null && removesLock(decision)) return stepForgetting(turn, decision);
   if (git.presence === "declared") return enter(turn, "idle", { run: null });
   if (git.presence !== "removed") {
     return waitAndTell(turn, "stalled", "The Canary's file cannot be read: nothing is handed back.");
   }
-  if (!cluster.target.exists && cluster.targetUndeclared) {
+  if (isGone(turn)) {
     const what = "The Canary and its target are gone: what was derived is removed.";
     return removed(turn, { what, restoreRoutes: false });
   }
-  if (!canary.revertOnDeletion) {
+  // Without a lock all that was derived is gone, and only the lock in Git is not.
+  if (!canary.revertOnDeletion && turn.state.lock !== null) {
     const isLeft = cluster.targetUndeclared && cluster.target.exists && !cluster.engineApplies;
     if (isLeft) return leaves(turn) ?? waitAndTell(turn, "stalled", LEFT);
     // Once released, nobody would ask for it again.
@@ -85,6 +87,9 @@ function targetFirst(turn: Turn): Step {
   const { cluster } = seen;
   const lock = state.lock;
   if (lock === null) {
+    // Asked for before, when the tip was one on which it could not go.
+    const forgetting = forgetLock(turn);
+    if (forgetting !== null) return forgetting;
     const what = "The target serves, and nothing of it is ours any more.";
     return enter(turn, "released", { run: null }, [announce(turn, "removed", what)]);
   }
@@ -127,10 +132,9 @@ function removed(turn: Turn, how: { readonly what: string; readonly restoreRoute
     : [];
   const left = [...derived, ...unfenceServing(turn)];
   if (left.length > 0 || primary.exists) return stay(turn, { waitsFor: "Removes what was derived." }, left);
-  // A target that serves again keeps its lock: a Canary that comes back knows from it what users were on.
-  const forgetting = how.restoreRoutes ? null : forgetLock(turn);
+  const forgetting = forgetLock(turn);
   if (forgetting !== null) return forgetting;
-  const what = how.restoreRoutes ? how.what : `${how.what}${whyLockStays(turn)}`;
+  const what = `${how.what}${whyLockStays(turn)}`;
   return enter(turn, "released", { run: null }, [announce(turn, "removed", what, { alert: true })]);
 }
 

@@ -102,9 +102,20 @@ for (
       [],
     ],
     [
-      "gone",
+      "gone: its lock goes too",
       { stage: "scaling", routedAt: NOW - MINUTE },
       { cluster: { ...pointed, primary: NO_WORKLOAD } },
+      "handing-back",
+      ["remove-derived", "submit hand-back"],
+      [],
+    ],
+    [
+      "gone, and Git has no lock",
+      { stage: "scaling", routedAt: NOW - MINUTE },
+      {
+        git: { lock: { type: "absent" }, status: { type: "absent" } },
+        cluster: { ...pointed, primary: NO_WORKLOAD },
+      },
       "released",
       [],
       ["removed"],
