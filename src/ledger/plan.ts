@@ -4,7 +4,7 @@
  */
 import { canaryKey } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Manifest, ManifestPlace } from "../core/catalogue.ts";
-import { type ClusterIdentity, type Decision, lockDigest, type StatusFile } from "../core/decision.ts";
+import { type ClusterIdentity, type Decision, lockDigest, removesLock, type StatusFile } from "../core/decision.ts";
 import { type Release, revisionOf } from "../core/release.ts";
 import type { FileEdit, Oid } from "../ports/git.ts";
 import type { FileView } from "../ports/source.ts";
@@ -72,7 +72,7 @@ export function planDecision(decision: Decision, tip: PlanTip, cluster: ClusterI
     return { type: "done", commit: tip.landed ?? tip.commit };
   }
   if (tip.landed !== null) return { type: "done", commit: tip.landed };
-  if (decision.kind === "removal") return planRemoval(decision, tip, cluster);
+  if (removesLock(decision)) return planRemoval(decision, tip, cluster);
   const obstacle = whyNotNow(decision, tip, cluster);
   if (obstacle !== null) return { type: "impossible", reason: obstacle };
   const wanted = lockDigest(committedLock(decision.lock));
@@ -107,7 +107,7 @@ function declaredInOf(entry: CatalogueEntry | undefined): DeclaredIn | null {
  * @param entries the last ones known
  */
 export function prepareDecision(decision: Decision, entries: Catalogue["entries"]): void {
-  if (decision.kind === "removal") return;
+  if (removesLock(decision)) return;
   renderLockFile(decision.lock, declaredInOf(entries.get(canaryKey(decision.canary))));
 }
 
