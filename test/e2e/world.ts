@@ -58,6 +58,8 @@ export interface WorldOptions {
   readonly allowedHosts?: readonly string[];
   /** More lines of the agent's configuration, at its first start. */
   readonly settings?: string;
+  /** Patches of deploy/overlays that it is installed with, and folders of the programs that those need. */
+  readonly installed?: { readonly overlays: readonly string[]; readonly programFolders: readonly string[] };
   /** What runs as the agent unless a start says otherwise. */
   readonly replica?: Partial<Replica>;
   /** How often the agent asks Git for its tip; "1s" unless told otherwise. */
@@ -119,7 +121,8 @@ export async function openWorld(run: Run, options: WorldOptions): Promise<World>
     const text = `${settings(options, git, prometheus)}${more}`;
     const { cluster = "e2e" } = options;
     const given = { ...options.replica, ...replica };
-    return startAgent({ processes, plane, folder, settings: text, allowedHosts, site, cluster, replica: given });
+    const parts = { processes, plane, folder, site, ...options.installed };
+    return startAgent({ ...parts, settings: text, allowedHosts, cluster, replica: given });
   };
   let agent = await start(options.settings);
   const loads: Load[] = [];

@@ -2,6 +2,7 @@
  * The agent as it is installed: its own process, with the Deno flags of deploy/base/deployment.yaml, a token of its own
  * service account where a pod finds it, the rights of deploy/rbac, and nothing else.
  */
+import { parse } from "yaml";
 import { machineClock } from "../../../adapters/platform/clock.ts";
 import type { KubeObject } from "../../../src/core/kube_object.ts";
 import { listAt, stringAt } from "../../../src/core/kube_object.ts";
@@ -10,6 +11,7 @@ import { render } from "../../../deploy/render.ts";
 import { hashOf } from "../../../src/server/tokens.ts";
 import { runTool } from "../../servers/commands.ts";
 import { callApi } from "../../wire/api_case.ts";
+import { patched } from "../../support/json_patch.ts";
 import { objectsIn } from "../../support/rbac.ts";
 import { answersOk, type Processes, type Running, untilUp } from "../processes.ts";
 import { FIRST_SITE, type Site } from "../site.ts";
@@ -29,6 +31,10 @@ export interface AgentOptions {
   /** The first one unless told otherwise. */
   readonly site?: Site;
   readonly replica?: Partial<Replica>;
+  /** Patches of the Deployment, files of deploy/overlays without their ending. */
+  readonly overlays?: readonly string[];
+  /** Folders of programs that the image has beside the usual ones. */
+  readonly programFolders?: readonly string[];
 }
 
 /** One of several agents of a cluster, and the program that it runs. */
@@ -133,6 +139,7 @@ ${options.settings}`,
       KUBERNETES_SERVICE_PORT: String(port),
       POD_NAME: replica.pod,
       NO_COLOR: "1",
+      PATH: [...options.programFolders ?? [], Deno.env.get("PATH")].join(":"),
     },
   });
   const url = `http://${listen}`;
@@ -205,8 +212,14 @@ async function settingsOfImage(): Promise<Readonly<Record<string, string>>> {
 }
 
 /** The container's arguments up to the program, with this run's places in them. */
-async function flags({ plane, folder, allowedHosts }: AgentOptions, listen: string): Promise<readonly string[]> {
-  const deployment = objectsIn(await Deno.readTextFile(new URL("base/deployment.yaml", DEPLOY)))[0];
+async function flags(
+  { plane, folder, allowedHosts, overlays = [] }: AgentOptions,
+  listen: string,
+): Promise<readonly string[]> {
+  let deployment: unknown = objectsIn(await Deno.readTextFile(new URL("base/deployment.yaml", DEPLOY)))[0];
+  for (const overlay of overlays) {
+    deployment = patched(deployment, parse(await Deno.readTextFile(new URL(`overlays/${overlay}.yaml`, DEPLOY))));
+  }
   const args = listAt(deployment, "spec", "template", "spec", "containers", 0, "args").map(String);
   const places = [
     ["$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)", `${plane.address.host}:${plane.address.port}`],

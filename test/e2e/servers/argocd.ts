@@ -7,16 +7,20 @@ import type { ControlPlane } from "./control_plane.ts";
 
 export const ARGOCD_NAMESPACE = "argocd";
 const APPLICATION = "fleet";
-const PATH = `/apis/argoproj.io/v1alpha1/namespaces/${ARGOCD_NAMESPACE}/applications/${APPLICATION}`;
+const pathOf = (application: string): string =>
+  `/apis/argoproj.io/v1alpha1/namespaces/${ARGOCD_NAMESPACE}/applications/${application}`;
 const REDIS = { host: "127.0.0.1", port: 16379 };
 const REPO_SERVER = { host: "127.0.0.1", port: 18281, metrics: 18284 };
 const CONTROLLER_METRICS = 18082;
 
 export interface ArgoCd {
-  application(): Promise<JsonObject>;
+  /** An Application as it is now; the one of the whole repository unless named. */
+  application(name?: string): Promise<JsonObject>;
   /** What a forge's webhook does: look now, past the cache. */
-  refresh(): Promise<void>;
+  refresh(name?: string): Promise<void>;
   annotate(annotations: JsonObject): Promise<void>;
+  /** Changes an Application's spec. */
+  patch(spec: JsonObject, name: string): Promise<void>;
   /** Kills the application-controller and starts it again. */
   restart(): Promise<void>;
 }
@@ -35,6 +39,8 @@ export interface ArgoCdOptions {
   readonly repositoryUrl: string;
   /** Where the Application's objects without a namespace go. */
   readonly destination: string;
+  /** Overlays that are applied, by the name of their Application; the whole repository when left out. */
+  readonly overlays?: Readonly<Record<string, string>>;
 }
 
 export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
@@ -42,20 +48,23 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
   for (const object of await objects(options)) await plane.cluster.apply(object);
   const startController = await startProcesses(options);
   let controller = await startController();
-  const annotate = async (annotations: JsonObject): Promise<void> => {
+  const patch = async (body: JsonObject, name = APPLICATION): Promise<void> => {
     const contentType = "application/merge-patch+json";
-    const body = { metadata: { annotations } };
-    const answer = await callApi(plane.admin, { method: "PATCH", path: PATH, contentType, body });
-    if (answer.status !== 200) throw new Error(`Cannot annotate the Application: ${JSON.stringify(answer.body)}`);
+    const answer = await callApi(plane.admin, { method: "PATCH", path: pathOf(name), contentType, body });
+    if (answer.status !== 200) throw new Error(`Cannot change the Application: ${JSON.stringify(answer.body)}`);
   };
+  const annotate = (annotations: JsonObject, name?: string): Promise<void> =>
+    patch({ metadata: { annotations } }, name);
   return {
     annotate,
-    application: async () => objectAt(await callApi(plane.admin, { method: "GET", path: PATH }), "body"),
+    application: async (name = APPLICATION) =>
+      objectAt(await callApi(plane.admin, { method: "GET", path: pathOf(name) }), "body"),
     async restart() {
       await controller.kill();
       controller = await startController();
     },
-    refresh: () => annotate({ "argocd.argoproj.io/refresh": "hard" }),
+    refresh: (name) => annotate({ "argocd.argoproj.io/refresh": "hard" }, name),
+    patch: (spec, name) => patch({ spec }, name),
   };
 }
 
@@ -92,6 +101,8 @@ async function startProcesses(
     HOME: folder,
     KUBECONFIG: plane.kubeconfig,
     GIT_CONFIG_GLOBAL: "/dev/null",
+    // It renders overlays with the kustomize that it finds there.
+    PATH: [...foldersOf(programs, ["kustomize"]), Deno.env.get("PATH")].join(":"),
   };
   const redisAt = `--redis=${REDIS.host}:${REDIS.port}`;
   const repoServer = processes.start({
@@ -135,6 +146,9 @@ async function objects(options: ArgoCdOptions): Promise<readonly KubeObject[]> {
   const partOf = { "app.kubernetes.io/part-of": "argocd" };
   const server = `https://${plane.address.host}:${plane.address.port}`;
   const caData = btoa(await Deno.readTextFile(plane.caFile));
+  const sources: Readonly<Record<string, JsonObject>> = options.overlays === undefined
+    ? { [APPLICATION]: { path: ".", directory: { recurse: true } } }
+    : Object.fromEntries(Object.entries(options.overlays).map(([name, path]) => [name, { path }]));
   const config = JSON.stringify({ bearerToken: plane.adminToken, tlsClientConfig: { caData } });
   const map = (name: string, data: Readonly<Record<string, string>> = {}): KubeObject => ({
     apiVersion: "v1",
@@ -168,18 +182,13 @@ async function objects(options: ArgoCdOptions): Promise<readonly KubeObject[]> {
         clusterResourceWhitelist: [{ group: "*", kind: "*" }],
       },
     },
-    {
+    ...Object.entries(sources).map(([name, source]) => ({
       apiVersion: "argoproj.io/v1alpha1",
       kind: "Application",
-      metadata: { name: APPLICATION, namespace: ARGOCD_NAMESPACE },
+      metadata: { name, namespace: ARGOCD_NAMESPACE },
       spec: {
         project: "default",
-        source: {
-          repoURL: options.repositoryUrl,
-          targetRevision: "main",
-          path: ".",
-          directory: { recurse: true },
-        },
+        source: { repoURL: options.repositoryUrl, targetRevision: "main", ...source },
         destination: { server, namespace: options.destination },
         // Until the last retry has failed, no newer commit is synced: unless told otherwise that takes minutes.
         syncPolicy: {
@@ -187,6 +196,11 @@ async function objects(options: ArgoCdOptions): Promise<readonly KubeObject[]> {
           retry: { limit: 2, backoff: { duration: "5s", factor: 1, maxDuration: "5s" } },
         },
       },
-    },
+    })),
   ];
+}
+
+/** Folders of programs, for a PATH; those that this run has not are left out. */
+export function foldersOf(programs: ReadonlyMap<string, string>, names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => programs.get(name)?.replace(/\/[^/]*$/, "") ?? []);
 }

@@ -15,8 +15,8 @@ export const FLUX_NAMESPACE = "flux-system";
 export const SOURCE = "fleet";
 export const KUSTOMIZATION = "apps";
 
-const KUSTOMIZATION_PATH =
-  `/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/${FLUX_NAMESPACE}/kustomizations/${KUSTOMIZATION}`;
+const pathOf = (kustomization: string): string =>
+  `/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/${FLUX_NAMESPACE}/kustomizations/${kustomization}`;
 const SOURCE_PATH = `/apis/source.toolkit.fluxcd.io/v1/namespaces/${FLUX_NAMESPACE}/gitrepositories/${SOURCE}`;
 const HEALTH = "127.0.0.1:9440";
 const LOOK_EVERY_MS = 1_000;
@@ -24,10 +24,10 @@ const LOOK_EVERY_MS = 1_000;
 export interface Flux {
   /** Kills the controller and starts it again. */
   restart(): Promise<void>;
-  /** The Kustomization as it is now. */
-  kustomization(): Promise<JsonObject>;
+  /** A Kustomization as it is now; the one of the whole repository unless named. */
+  kustomization(name?: string): Promise<JsonObject>;
   /** Changes its spec. */
-  patch(spec: JsonObject): Promise<void>;
+  patch(spec: JsonObject, name?: string): Promise<void>;
   /** Ends the artifact server; the controller belongs to the run. */
   stop(): Promise<void>;
 }
@@ -65,11 +65,14 @@ export interface FluxOptions {
   readonly plane: ControlPlane;
   readonly git: GitServer;
   readonly repository: string;
+  /** Folders that are applied, by the name of their Kustomization; the whole repository when left out. */
+  readonly paths?: Readonly<Record<string, string>>;
 }
 
 export async function startFlux(options: FluxOptions): Promise<Flux> {
   const { processes, programs, plane } = options;
-  for (const object of objects(options.git.urlOf(options.repository))) await plane.cluster.apply(object);
+  const url = options.git.urlOf(options.repository);
+  for (const object of objects(url, options.paths ?? { [KUSTOMIZATION]: "./" })) await plane.cluster.apply(object);
   const start = async (): Promise<Running> => {
     const controller = processes.start({
       name: "kustomize-controller",
@@ -82,8 +85,8 @@ export async function startFlux(options: FluxOptions): Promise<Flux> {
   };
   let controller = await start();
   const source = serveSource(options);
-  const kustomization = async (): Promise<JsonObject> => {
-    return objectAt(await callApi(plane.admin, { method: "GET", path: KUSTOMIZATION_PATH }), "body");
+  const kustomization = async (name = KUSTOMIZATION): Promise<JsonObject> => {
+    return objectAt(await callApi(plane.admin, { method: "GET", path: pathOf(name) }), "body");
   };
   return {
     async restart() {
@@ -91,11 +94,11 @@ export async function startFlux(options: FluxOptions): Promise<Flux> {
       controller = await start();
     },
     kustomization,
-    async patch(spec) {
+    async patch(spec, name = KUSTOMIZATION) {
       const contentType = "application/merge-patch+json";
       const answer = await callApi(plane.admin, {
         method: "PATCH",
-        path: KUSTOMIZATION_PATH,
+        path: pathOf(name),
         contentType,
         body: { spec },
       });
@@ -105,8 +108,8 @@ export async function startFlux(options: FluxOptions): Promise<Flux> {
   };
 }
 
-/** The whole repository is synced, `.serin/` too. */
-function objects(url: string): readonly KubeObject[] {
+/** Of the whole repository, `.serin/` is synced too. */
+function objects(url: string, paths: Readonly<Record<string, string>>): readonly KubeObject[] {
   return [
     {
       apiVersion: "source.toolkit.fluxcd.io/v1",
@@ -114,20 +117,20 @@ function objects(url: string): readonly KubeObject[] {
       metadata: { name: SOURCE, namespace: FLUX_NAMESPACE },
       spec: { interval: "10s", url, ref: { branch: "main" } },
     },
-    {
+    ...Object.entries(paths).map(([name, path]) => ({
       apiVersion: "kustomize.toolkit.fluxcd.io/v1",
       kind: "Kustomization",
-      metadata: { name: KUSTOMIZATION, namespace: FLUX_NAMESPACE },
+      metadata: { name, namespace: FLUX_NAMESPACE },
       spec: {
         interval: "10s",
         retryInterval: "5s",
-        path: "./",
+        path,
         prune: true,
         wait: true,
         timeout: "1m",
         sourceRef: { kind: "GitRepository", name: SOURCE },
       },
-    },
+    })),
   ];
 }
 

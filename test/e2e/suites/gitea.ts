@@ -26,7 +26,9 @@ const EMAIL = "serin@example.com";
 const PERSON = ["-c", "user.name=Robin", "-c", "user.email=robin@example.com"];
 /** From a push of the person's until the agent has its commit: Gitea's queue, the delivery, one fetch. */
 const AT_ONCE_MS = 10_000;
+/** Ends before a refused push is tried again, which is after 48 to 72 seconds; the other one does not. */
 const DEADLINE_S = 15;
+const LONG_DEADLINE_S = 300;
 
 /** The forge, who works with it, and what the agent signs with and listens for. */
 interface Stand {
@@ -37,6 +39,8 @@ interface Stand {
   readonly secret: string;
   /** Of the agent's key, for stock git. */
   readonly allowedSigners: string;
+  /** The agent's user. */
+  readonly agent: GiteaUser;
 }
 
 export const gitea: Suite = {
@@ -62,9 +66,9 @@ export const gitea: Suite = {
       rights: RIGHTS,
       forge: { url: forge.urlOf(REPOSITORY), cloneUrl },
       pollInterval: "10m",
-      settings: settingsFor(run.folder, agent),
+      settings: settingsFor(run.folder, agent, DEADLINE_S),
     });
-    const stand = { run, forge, person, world, secret, allowedSigners };
+    const stand = { run, forge, person, world, secret, allowedSigners, agent };
     try {
       await stories(stand);
     } finally {
@@ -82,13 +86,13 @@ async function releaseFiles(): Promise<Readonly<Record<string, string>>> {
 }
 
 /** More of the source, then of the configuration. */
-function settingsFor(folder: string, agent: GiteaUser): string {
+function settingsFor(folder: string, agent: GiteaUser, deadlineS: number): string {
   return `    auth: { username: ${agent.name}, tokenFile: ${folder}/forge.token }
     webhookSecretFile: ${folder}/forge.hook
     signingKeyFile: ${folder}/forge.key
     authorEmail: ${EMAIL}
     statusRef: true
-promotionDeadline: ${DEADLINE_S}s
+promotionDeadline: ${deadlineS}s
 `;
 }
 
@@ -118,6 +122,7 @@ async function stories(stand: Stand): Promise<void> {
   await wrongSignature(stand);
   await failedRelease(stand);
   await protectedBranch(stand);
+  await openedAgain(stand);
   await load.stop();
   await checks.check("no request was lost", () => {
     deepStrictEqual(served(load.log).lost.slice(0, 5), [], toldOf(load.log));
@@ -218,6 +223,36 @@ async function protectedBranch(stand: Stand): Promise<void> {
     strictEqual(await subject(world), "Promote demo/podinfo to podinfo:6.0.3");
     notStrictEqual(await forge.tip(REPOSITORY, "main"), oid);
   });
+}
+
+async function openedAgain(stand: Stand): Promise<void> {
+  const { run: { checks, folder }, world, forge, person, agent } = stand;
+  let bumped = "";
+  await checks.check("with a longer deadline a refused promotion waits, with the share that it had", async () => {
+    await world.agent.running.kill();
+    await world.startAgent(settingsFor(folder, agent, LONG_DEADLINE_S));
+    await forge.protect(REPOSITORY, "main", [person]);
+    bumped = await bump(world, "6.0.3", "6.0.4");
+    const view = await world.see("refused", ({ waitsFor }) => /refused/.test(waitsFor ?? ""), 120_000);
+    deepStrictEqual([view.weight, view.lockImages], [50, [`${IMAGE}:6.0.3`]]);
+    strictEqual(await forge.tip(REPOSITORY, "main"), bumped);
+    return view.phase;
+  });
+  await checks.check(
+    "the branch opened again before the deadline, it is pushed by itself: nobody has to retry",
+    async () => {
+      await forge.unprotect(REPOSITORY, "main");
+      const openedMs = machineClock.now();
+      await world.see("promoted", promoted("6.0.4"), 120_000);
+      const tookS = Math.round((machineClock.now() - openedMs) / 1000);
+      await world.clone.pull();
+      strictEqual(await subject(world), "Promote demo/podinfo to podinfo:6.0.4");
+      // One commit on the bump, and no other attempt before it.
+      strictEqual((await world.clone.git("rev-parse", "HEAD^")).trim(), bumped);
+      match(await committed(stand, `${FOLDER}/primary.yaml`), /podinfo:6\.0\.4/);
+      return `${tookS} s after it was opened`;
+    },
+  );
 }
 
 function addHook({ forge, world }: Stand, secret: string): Promise<number> {

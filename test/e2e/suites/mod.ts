@@ -13,6 +13,7 @@ import { flux, fluxFaults } from "./flux.ts";
 import { gitSsh } from "./git_ssh.ts";
 import { gitea } from "./gitea.ts";
 import { history } from "./history.ts";
+import { kustomize, kustomizeArgocd } from "./kustomize.ts";
 import { mainJob } from "./main_job.ts";
 import { namespaced } from "./namespaced.ts";
 import { strategies } from "./strategies.ts";
@@ -31,6 +32,8 @@ export const SUITES: readonly Suite[] = [
   adoption,
   history,
   twoClusters,
+  kustomize,
+  kustomizeArgocd,
   fluxFaults,
   argocdFaults,
   endurance,
