@@ -3,7 +3,7 @@
  * A few are kept as examples; of any other, only what it takes to make it from an example. Does no I/O.
  */
 import { Buffer } from "node:buffer";
-import { type Packed, packText, unpackText } from "./packed.ts";
+import { type Packed, packText, Scratch, unpackText } from "./packed.ts";
 
 /** Beyond these, a text that is like none is packed by itself. */
 const EXAMPLES_MAX = 16;
@@ -25,6 +25,10 @@ interface Example {
   readonly places: Uint16Array;
 }
 
+/** Of the text that is packed or unpacked, and of what is made of it. */
+const TEXT = new Scratch();
+const MADE = new Scratch();
+
 /** Made from an example: this and its number, which are none of the marks of `packText`; then copies and written pieces. */
 const FIRST_MARK = 0x80;
 
@@ -35,7 +39,7 @@ export class Alike {
   #last = 0;
 
   pack(text: string): Packed {
-    const bytes = Buffer.from(text);
+    const bytes = TEXT.encoded(text);
     if (bytes.length < BYTES_MIN) return packText(text);
     const count = this.#examples.length;
     for (let tried = 0; tried < count; tried++) {
@@ -48,7 +52,7 @@ export class Alike {
       return made.toString("latin1");
     }
     if (count < EXAMPLES_MAX && bytes.length <= EXAMPLE_BYTES_MAX) {
-      this.#examples.push({ bytes, places: placesOf(bytes) });
+      this.#examples.push({ bytes: Buffer.from(bytes), places: placesOf(bytes) });
       this.#last = count;
     }
     return packText(text);
@@ -56,7 +60,7 @@ export class Alike {
 
   unpack(packed: Packed): string {
     const example = this.#examples[packed.charCodeAt(0) - FIRST_MARK];
-    return example === undefined ? unpackText(packed) : madeFrom(example, Buffer.from(packed, "latin1"));
+    return example === undefined ? unpackText(packed) : madeFrom(example, packed);
   }
 }
 
@@ -84,7 +88,7 @@ function sameBytes(a: Buffer, atA: number, b: Buffer, atB: number): number {
 
 /** Room for the mark, copies and written pieces; null where they would take more than `max` bytes. */
 function difference(example: Example, bytes: Buffer, max: number): Buffer | null {
-  const made = Buffer.allocUnsafe(Math.ceil(max) + 8);
+  const made = MADE.room(Math.ceil(max) + 8);
   let to = 1;
   let written = 0;
   /** From a place in the text to the one in the example that was copied last: what differs is often as long. */
@@ -123,18 +127,33 @@ function difference(example: Example, bytes: Buffer, max: number): Buffer | null
   return write(bytes.length) ? made.subarray(0, to) : null;
 }
 
-function madeFrom(example: Example, made: Buffer): string {
-  const pieces: Buffer[] = [];
+function madeFrom(example: Example, made: Packed): string {
+  const text = TEXT.room(lengthOf(made));
+  let to = 0;
   for (let at = 1; at < made.length;) {
-    const length = made[at] ?? 0;
+    const length = made.charCodeAt(at);
     if (length === COPY) {
-      const place = made.readUInt16LE(at + 1);
-      pieces.push(example.bytes.subarray(place, place + made.readUInt16LE(at + 3)));
+      const place = twoBytes(made, at + 1);
+      to += example.bytes.copy(text, to, place, place + twoBytes(made, at + 3));
       at += 5;
     } else {
-      pieces.push(made.subarray(at + 1, at + 1 + length));
-      at += 1 + length;
+      for (const end = at + 1 + length; ++at < end;) text[to++] = made.charCodeAt(at);
     }
   }
-  return Buffer.concat(pieces).toString();
+  return text.toString("utf8", 0, to);
+}
+
+/** Bytes of the text that is made. */
+function lengthOf(made: Packed): number {
+  let bytes = 0;
+  for (let at = 1; at < made.length;) {
+    const length = made.charCodeAt(at);
+    bytes += length === COPY ? twoBytes(made, at + 3) : length;
+    at += length === COPY ? 5 : 1 + length;
+  }
+  return bytes;
+}
+
+function twoBytes(made: Packed, at: number): number {
+  return made.charCodeAt(at) | made.charCodeAt(at + 1) << 8;
 }

@@ -12,6 +12,7 @@ const PLAIN = 0x3d;
 const DEFLATED = 0x7e;
 /** Shorter ones are not worth the time. */
 const DEFLATED_BYTES_MIN = 384;
+const ENCODER = new TextEncoder();
 /** For a few KiB the first level packs nearly as well as the last, in half the time. */
 const LEVEL = { level: 1 };
 
@@ -41,4 +42,28 @@ export function unpackText(packed: Packed): string {
 function bytesOf(packed: Packed): Buffer<ArrayBuffer> {
   const body = Buffer.from(packed, "latin1").subarray(1);
   return packed.charCodeAt(0) === DEFLATED ? Buffer.from(inflateRawSync(body)) : body;
+}
+
+/** Larger rooms are not kept. */
+const ROOM_BYTES_MAX = 256 * 1024;
+
+/**
+ * Room for bytes that nobody needs after the next one asks for it. Thousands of small arrays, made one after the other, lie
+ * about until a large collection, and leave the system's heap full of holes.
+ */
+export class Scratch {
+  #kept = Buffer.alloc(0);
+
+  /** At least so many bytes; what is in them is left from before. */
+  room(bytes: number): Buffer<ArrayBuffer> {
+    if (bytes > ROOM_BYTES_MAX) return Buffer.allocUnsafe(bytes);
+    if (this.#kept.length < bytes) this.#kept = Buffer.allocUnsafeSlow(Math.min(ROOM_BYTES_MAX, 2 * bytes));
+    return this.#kept;
+  }
+
+  /** The text's bytes. */
+  encoded(text: string): Buffer<ArrayBuffer> {
+    const room = this.room(3 * text.length);
+    return room.subarray(0, ENCODER.encodeInto(text, room).written);
+  }
 }

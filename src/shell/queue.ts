@@ -4,6 +4,15 @@
  */
 import type { Clock } from "../ports/clock.ts";
 
+/**
+ * Longest time that turns keep the event loop for themselves: most of them wait for nothing but promises, and thousands in a
+ * row would keep the Lease, health checks and watches waiting, and what each of them leaves behind from being collected.
+ */
+const SLICE_MS = 50;
+
+/** Longest wait without a look at what is due. */
+const IDLE_MS_MAX = 1000;
+
 export class KeyQueue {
   /** By the monotonic clock: one that is set brings no turn forward, and puts none off. */
   readonly #due = new Map<string, number>();
@@ -42,10 +51,16 @@ export class KeyQueue {
   /** Runs turns until the signal is aborted; resolves when the last one has ended. `turn` must not throw. */
   async run(signal: AbortSignal): Promise<void> {
     const turns = new Set<Promise<void>>();
+    let sliceEndsMs = this.#clock.monotonic() + SLICE_MS;
     while (!signal.aborted) {
       const key = this.#next();
       if (key === null) {
         await this.#idle(signal);
+        continue;
+      }
+      if (this.#clock.monotonic() >= sliceEndsMs) {
+        await this.#clock.sleep(0, signal).catch(() => undefined);
+        sliceEndsMs = this.#clock.monotonic() + SLICE_MS;
         continue;
       }
       this.#due.delete(key);
@@ -72,12 +87,18 @@ export class KeyQueue {
     return best;
   }
 
+  /** When the next turn is due of which none runs; `latestMs` at the latest. */
+  #nextDueMs(latestMs: number): number {
+    let firstMs = latestMs;
+    for (const [key, at] of this.#due) if (at < firstMs && !this.#running.has(key)) firstMs = at;
+    return firstMs;
+  }
+
   /** Waits for the next due time or a change, at most a second. */
   async #idle(signal: AbortSignal): Promise<void> {
     const now = this.#clock.monotonic();
-    const waiting = [...this.#due].filter(([key]) => !this.#running.has(key)).map(([, at]) => at);
     const full = this.#running.size >= this.#parallel;
-    const delayMs = full ? 1000 : Math.min(1000, Math.max(1, Math.min(...waiting, now + 1000) - now));
+    const delayMs = full ? IDLE_MS_MAX : Math.max(1, this.#nextDueMs(now + IDLE_MS_MAX) - now);
     const stop = new AbortController();
     const changed = new Promise<void>((resolve) => {
       this.#changed = resolve;

@@ -1,5 +1,8 @@
 /** A byte stream as text: whole within a bound, or line by line as watches send it. */
 
+/** Of one read from a connection. */
+const CHUNK_BYTES = 64 * 1024;
+
 /** A bound was reached: the stream holds more than the reader is ready to keep. */
 export class BoundReachedError extends Error {}
 
@@ -11,21 +14,14 @@ export class BoundReachedError extends Error {}
 export async function readText(body: ReadableStream<Uint8Array> | null, bytesMax: number): Promise<string> {
   if (body === null) return "";
   const decoder = new TextDecoder();
-  const reader = body.getReader();
   let text = "";
   let bytes = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return text + decoder.decode();
-      bytes += value.byteLength;
-      if (bytes > bytesMax) throw new BoundReachedError(`more than ${bytesMax} bytes`);
-      text += decoder.decode(value, { stream: true });
-    }
-  } finally {
-    // After a full read this does nothing; after an error the stream has nothing left to cancel.
-    await reader.cancel().catch(() => undefined);
+  for await (const chunk of chunksOf(body)) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) throw new BoundReachedError(`more than ${bytesMax} bytes`);
+    text += decoder.decode(chunk, { stream: true });
   }
+  return text + decoder.decode();
 }
 
 /**
@@ -36,24 +32,48 @@ export async function readText(body: ReadableStream<Uint8Array> | null, bytesMax
  */
 export async function* splitLines(body: ReadableStream<Uint8Array>, charsMax: number): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  const reader = body.getReader();
   let rest = "";
+  for await (const chunk of chunksOf(body)) {
+    const searched = rest.length;
+    rest += decoder.decode(chunk, { stream: true });
+    let from = 0;
+    for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", from)) {
+      if (end > from) yield rest.slice(from, end);
+      from = end + 1;
+    }
+    rest = rest.slice(from);
+    if (rest.length > charsMax) throw new BoundReachedError(`a line of more than ${charsMax} characters`);
+  }
+  if ((rest + decoder.decode()).trim() !== "") throw new Error("the stream ended inside a line");
+}
+
+/**
+ * What arrives, piece by piece. Each is good until the next one is asked for: a stream of bytes is read into one array
+ * again and again, since of a long answer a new array a piece would lie about until the next large collection.
+ */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = readerInto(body);
+  if (reader === null) return yield* body;
+  let room = new Uint8Array(CHUNK_BYTES);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      const searched = rest.length;
-      rest += decoder.decode(value, { stream: true });
-      let from = 0;
-      for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", from)) {
-        if (end > from) yield rest.slice(from, end);
-        from = end + 1;
-      }
-      rest = rest.slice(from);
-      if (rest.length > charsMax) throw new BoundReachedError(`a line of more than ${charsMax} characters`);
+      const { done, value } = await reader.read(room);
+      if (done || value === undefined) return;
+      yield value;
+      room = new Uint8Array(value.buffer);
     }
-    if ((rest + decoder.decode()).trim() !== "") throw new Error("the stream ended inside a line");
   } finally {
+    // After a full read this does nothing; after an error the stream has nothing left to cancel.
     await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** null: not a stream of bytes, but of arrays that somebody made. */
+function readerInto(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {
+  try {
+    return body.getReader({ mode: "byob" });
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
   }
 }
