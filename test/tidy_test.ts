@@ -114,6 +114,25 @@ Deno.test("tidy: everybody imports only whom they may", async () => {
   strictEqual(wrong.join("\n"), "");
 });
 
+/** Files that a file leads to, itself among them where it lies in a circle. */
+function reached(from: string, imports: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const open = [...imports.get(from) ?? []];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (seen.has(path)) continue;
+    seen.add(path);
+    open.push(...imports.get(path) ?? []);
+  }
+  return seen;
+}
+
+Deno.test("tidy: no file imports itself by way of others, types included", async () => {
+  const files = (await sources()).filter(({ path }) => path.startsWith("src/") || path.startsWith("test/e2e/"));
+  const imports = new Map(files.map(({ path, imports }) => [path, imports.map((one) => resolve(path, one))]));
+  const circles = files.map(({ path }) => path).filter((path) => reached(path, imports).has(path));
+  strictEqual(circles.join("\n"), "");
+});
+
 Deno.test("tidy: nothing imports main.ts, and heavy packages are imported in one file each", async () => {
   const files = (await sources()).filter(({ path }) => !isTest(path));
   const importers = (what: RegExp): readonly string[] =>

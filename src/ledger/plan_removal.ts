@@ -3,15 +3,36 @@
  * with its target unless that one serves again, and where the lock is this cluster's and the one that was meant.
  */
 import { canaryKey } from "../core/canary.ts";
-import { type ClusterIdentity, type Decision, lockDigest } from "../core/decision.ts";
-import type { FileEdit } from "../ports/git.ts";
-import { committedLock, lockPath } from "./lock_file.ts";
+import type { CatalogueEntry } from "../core/catalogue.ts";
+import { type ClusterIdentity, type Decision, lockDigest, type StatusFile } from "../core/decision.ts";
+import type { FileEdit, Oid } from "../ports/git.ts";
+import type { FileView } from "../ports/source.ts";
+import { committedLock, type LockFile, lockPath } from "./lock_file.ts";
 import { commitMessage } from "./message.ts";
-import type { Plan, PlanTip } from "./plan.ts";
 import { statusPath } from "./status_file.ts";
 
+/** What a removal asks of the tip. */
+export interface RemovalTip {
+  readonly commit: Oid;
+  readonly entry: CatalogueEntry | undefined;
+  readonly lock: FileView<LockFile>;
+  readonly status: FileView<StatusFile>;
+  readonly targetUndeclared: boolean;
+}
+
+export type RemovalPlan =
+  | {
+    readonly type: "commit";
+    readonly edits: readonly FileEdit[];
+    readonly message: string;
+    readonly status: null;
+    readonly note: null;
+  }
+  | { readonly type: "done"; readonly commit: Oid }
+  | { readonly type: "impossible"; readonly reason: string };
+
 /** Plans a removal on a tip; where neither file is there any more, it is done. */
-export function planRemoval(decision: Decision, tip: PlanTip, cluster: ClusterIdentity): Plan {
+export function planRemoval(decision: Decision, tip: RemovalTip, cluster: ClusterIdentity): RemovalPlan {
   const { lock, status } = tip;
   const obstacle = whyItStays(decision, tip, cluster);
   if (obstacle !== null) return { type: "impossible", reason: obstacle };
@@ -26,7 +47,7 @@ export function planRemoval(decision: Decision, tip: PlanTip, cluster: ClusterId
 }
 
 /** null: nothing speaks against it. */
-function whyItStays(decision: Decision, tip: PlanTip, cluster: ClusterIdentity): string | null {
+function whyItStays(decision: Decision, tip: RemovalTip, cluster: ClusterIdentity): string | null {
   const key = canaryKey(decision.canary);
   if (tip.entry !== undefined) return `"${key}" is declared at the tip again`;
   // What was handed back may well be declared: it serves by itself, and a Canary that comes back is a first start.

@@ -7,10 +7,10 @@ import { MissingToolError, runTool } from "../servers/commands.ts";
 import { install } from "../servers/install.ts";
 import { parse, type Wanted } from "./arguments.ts";
 import { checkNamespaces, isInside, runInside } from "./namespace.ts";
-import { POOLED, type PooledCheck } from "./pooled.ts";
+import { POOLED } from "./pooled.ts";
 import { type Outcome, runSuite } from "./run_suite.ts";
 import { openWays } from "./keep.ts";
-import { Checks, type Suite } from "./suite.ts";
+import { Checks, type PooledCheck, type Suite } from "./suite.ts";
 import { SUITES } from "./suites/mod.ts";
 
 const EXIT = { ok: 0, failed: 1, usage: 2, leftOut: 3, interrupted: 130 } as const;

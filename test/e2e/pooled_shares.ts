@@ -1,6 +1,6 @@
 /** Whether users got the shares that were reported: one test over all steps of all suites of a run. */
 import { at, numberAt, stringAt } from "../../src/core/kube_object.ts";
-import type { PooledCheck } from "./pooled.ts";
+import type { PooledCheck } from "./suite.ts";
 import { chiSquared, chiSquaredLimit, isSplit, type Share, shareTold } from "./shares.ts";
 
 /** The kind under which suites leave their shares: each time an array of `Share`. */

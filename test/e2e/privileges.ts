@@ -6,7 +6,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { isJsonObject, type KubeObject, listAt, stringAt } from "../../src/core/kube_object.ts";
 import { allowing, type Grant, grantsTo, objectsIn, rightOf, rightsOf } from "../support/rbac.ts";
 import { askedByAgent, tally } from "./audit.ts";
-import type { PooledCheck } from "./pooled.ts";
+import type { PooledCheck } from "./suite.ts";
 import type { Run } from "./suite.ts";
 
 const ACCOUNT = { namespace: "serin", name: "serin" };

@@ -29,6 +29,22 @@ export interface Run {
   readonly keeper: Pick<Keeper, "show" | "keep">;
 }
 
+/** A check of what suites left, after the last of them. */
+export interface PooledCheck {
+  /** The kind that suites leave. */
+  readonly kind: string;
+  readonly name: string;
+  /** Left to chance: where it fails, the suites it is about run once more, and it is asked of what they leave then. */
+  readonly repeats?: boolean;
+  /**
+   * @param left what suites left, in no order
+   * @param isWhole whether every suite has run
+   * @returns a figure worth telling
+   * @throws {Error} the check has failed
+   */
+  check(left: readonly unknown[], isWhole: boolean): string | void;
+}
+
 /** Checks of a run. */
 export class Checks {
   passed = 0;

@@ -121,10 +121,15 @@ async function stories({ checks }: Run, world: World, canary: string): Promise<v
   });
   const handedMs = machineClock.now();
   await checks.check("the user's objects are as they were, and nothing of ours is left", () => asTheyWere(world));
+  await checks.check("nor is its lock left in Git", async () => {
+    await world.clone.pull();
+    strictEqual(await world.clone.git("ls-files", ".serin"), "");
+    match(await world.clone.git("log", "-1", "--format=%B"), /^Remove the lock of demo\/podinfo\n[\s\S]*: hand-back\n/);
+  });
   await until("users go on", () => load.log.filter(({ atMs }) => atMs > handedMs).length > 100, 30_000);
   const servedMs = machineClock.now();
   await checks.check(
-    "a Canary that comes back finds a newer release serving: nobody is sent back to its old lock",
+    "a Canary that comes back finds a newer release serving: nobody is sent back to what it had promoted",
     () => comesBack(world, canary, load.log),
   );
   await load.stop();
