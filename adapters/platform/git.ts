@@ -22,7 +22,8 @@ import { Connection } from "./git/connection.ts";
 import { History } from "./git/history.ts";
 import { HttpTransport } from "./git/http_transport.ts";
 import { Mutex } from "./git/mutex.ts";
-import { isOid, ObjectStore } from "./git/object_store.ts";
+import { ObjectStore } from "./git/object_store.ts";
+import { isOid } from "./git/objects.ts";
 import { offerCommits } from "./git/offer.ts";
 import { AnswerFault } from "./git/pkt_line.ts";
 import { type MadeCommits, makeCommits, pushCommits, type Pushed } from "./git/push.ts";
@@ -203,7 +204,7 @@ class RemoteBranch implements OpenGitRemote {
       this.#store = scratch;
     }
     await this.#refuseUnsigned(this.#store, oid, signal);
-    return this.#moveTo(oid);
+    return await this.#moveTo(oid);
   }
 
   /** What is not signed stays out of sight: until something is pushed that is, the last good tip stands. */
@@ -215,7 +216,7 @@ class RemoteBranch implements OpenGitRemote {
     const complaint = await this.#verification.complaint(oid, commit, { own, signal });
     if (complaint === undefined) return;
     // Nobody holds it, so that many of them cannot fill the memory.
-    this.#sweepSometimes();
+    await this.#sweepSometimes();
     throw new RejectedError(`Cannot accept commit ${oid.slice(0, 12)} of ${this.#connection.label}: ${complaint}`, {
       fix:
         "Push a commit on top that one of the allowed signers has signed, or sign this one and push it again. What was " +
@@ -230,7 +231,7 @@ class RemoteBranch implements OpenGitRemote {
     const have = this.#tip !== undefined && store.has(this.#tip.commit) ? [this.#tip.commit] : [];
     const request = { wants: [commit], haves: have, shallow: have, deepen: 1 };
     const { objects } = await this.#connection.fetchObjects(request, store, signal);
-    store.adopt(await newClosure(store, objects, commit));
+    await store.adopt(await newClosure(store, objects, commit));
   }
 
   async #at(commit: Oid, signal: AbortSignal | undefined): Promise<Snapshot | undefined> {
@@ -242,7 +243,7 @@ class RemoteBranch implements OpenGitRemote {
       if (!isRefusal) throw cause;
       if (!await this.#deepenTo(commit, signal)) return undefined;
     }
-    return this.#give(commit);
+    return await this.#give(commit);
   }
 
   async #deepenTo(commit: Oid, signal: AbortSignal | undefined): Promise<boolean> {
@@ -251,7 +252,7 @@ class RemoteBranch implements OpenGitRemote {
       const request = { wants: [tip.commit], haves: [tip.commit], shallow: [tip.commit], deepen };
       const { objects, isShallow } = await this.#connection.fetchObjects(request, this.#store, signal);
       if (objects.has(commit)) {
-        this.#store.adopt(await newClosure(this.#store, objects, commit));
+        await this.#store.adopt(await newClosure(this.#store, objects, commit));
         return true;
       }
       if (!isShallow) return false;
@@ -272,8 +273,8 @@ class RemoteBranch implements OpenGitRemote {
     if (mine === undefined) return { type: "unchanged" };
     const result = await this.#send(base, made, await this.#aside?.ready(sign), signal);
     if (result.type !== "pushed") return result;
-    for (const commit of made.commits) this.#store.adopt(await newClosure(this.#store, made.objects, commit));
-    this.#moveTo(mine);
+    for (const commit of made.commits) await this.#store.adopt(await newClosure(this.#store, made.objects, commit));
+    await this.#moveTo(mine);
     return result;
   }
 
@@ -302,31 +303,29 @@ class RemoteBranch implements OpenGitRemote {
     return signer === undefined ? undefined : (bytes) => signer.sign(bytes, signal);
   }
 
-  #moveTo(oid: Oid): StoredSnapshot {
-    this.#tip = this.#give(oid);
+  async #moveTo(oid: Oid): Promise<StoredSnapshot> {
+    this.#tip = await this.#give(oid);
     return this.#tip;
   }
 
-  #give(commit: Oid): StoredSnapshot {
+  async #give(commit: Oid): Promise<StoredSnapshot> {
     const snapshot = new StoredSnapshot(this.#store, commit);
     this.#given = [...this.#given, new WeakRef(snapshot)];
-    this.#sweepSometimes();
+    await this.#sweepSometimes();
     return snapshot;
   }
 
-  #sweepSometimes(): void {
+  async #sweepSometimes(): Promise<void> {
     this.#snapshotsSinceSweep++;
-    if (this.#snapshotsSinceSweep >= SNAPSHOTS_PER_SWEEP) this.#sweep();
+    if (this.#snapshotsSinceSweep >= SNAPSHOTS_PER_SWEEP) await this.#sweep();
   }
 
-  #sweep(): void {
+  async #sweep(): Promise<void> {
     this.#snapshotsSinceSweep = 0;
     this.#given = this.#given.filter((given) => given.deref() !== undefined);
-    const held = this.#given.flatMap((given) => {
-      const snapshot = given.deref();
-      return snapshot?.store === this.#store ? [snapshot.commit] : [];
-    });
-    this.#store.sweep(markReachable(this.#store, held));
+    // Held for the length of the sweep, so that none can go between being marked and being read.
+    const held = this.#given.flatMap((given) => given.deref() ?? []).filter(({ store }) => store === this.#store);
+    this.#store.sweep(await markReachable(this.#store, held.map(({ commit }) => commit)));
   }
 
   /** Runs alone; names the branch in what the wire complains of, and asks the server anew after any trouble. */

@@ -58,7 +58,7 @@ const HOMELESS = concatBytes([Uint8Array.of(0x74), new Uint8Array(20), deflateSy
 
 const PACKS: Readonly<Record<string, { readonly pack: Uint8Array<ArrayBuffer>; readonly says: RegExp }>> = {
   "an object of a monstrous size": { pack: packOf([0, 0, 0, 1], MONSTER), says: /holds more than \d+ bytes/ },
-  "four billion objects announced": { pack: packOf([255, 255, 255, 255]), says: /ends inside an object/ },
+  "four billion objects announced": { pack: packOf([255, 255, 255, 255]), says: /more than it can hold/ },
   "a delta without its base": { pack: packOf([0, 0, 0, 1], HOMELESS), says: /lacks the base of 1 deltas/ },
   "an empty pack": { pack: packOf([0, 0, 0, 0]), says: /commit [0-9a-f]{40} is missing/ },
 };

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { CommitInfo, Oid } from "../../../src/ports/git.ts";
-import type { GitObject } from "./object_store.ts";
+import type { GitObject } from "./objects.ts";
 import { AnswerFault } from "./pkt_line.ts";
 
 export interface ParsedCommit extends CommitInfo {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseCommit } from "./commit.ts";
-import type { GitObject } from "./object_store.ts";
+import type { GitObject } from "./objects.ts";
 
 const OID = "a".repeat(40);
 const TREE = "b".repeat(40);

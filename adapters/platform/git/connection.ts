@@ -4,7 +4,7 @@
  */
 import { RejectedError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
-import type { GitObjects, ObjectSource } from "./object_store.ts";
+import type { GitObjects, ObjectSource } from "./objects.ts";
 import { readPack } from "./pack.ts";
 import {
   parseWriteAdvertisement,

@@ -5,7 +5,7 @@
 import type { Oid } from "../../../src/ports/git.ts";
 import { parseCommit, type ParsedCommit } from "./commit.ts";
 import type { Connection } from "./connection.ts";
-import type { ObjectSource } from "./object_store.ts";
+import type { ObjectSource } from "./objects.ts";
 
 /** Commits remembered between two logs; beyond that, only the last log's. */
 const KNOWN_MAX = 5000;

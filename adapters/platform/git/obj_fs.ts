@@ -3,7 +3,8 @@
  * It is for low-volume work on commits and tags; trees and blobs are never read through it.
  */
 import { inflateSync } from "node:zlib";
-import type { GitObject, ObjectType, Overlay } from "./object_store.ts";
+import type { GitObject, ObjectType } from "./objects.ts";
+import type { Overlay } from "./overlay.ts";
 
 /** Where the library believes the repository to be. */
 export const GIT_FOLDER = "/repository";

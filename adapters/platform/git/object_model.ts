@@ -6,7 +6,8 @@
 import { BugError } from "../../../src/errors.ts";
 import type { CommitDraft, Oid } from "../../../src/ports/git.ts";
 import { GIT_FOLDER, objectFs } from "./obj_fs.ts";
-import { ObjectStore, Overlay } from "./object_store.ts";
+import { ObjectStore } from "./object_store.ts";
+import { Overlay } from "./overlay.ts";
 import { withSignature } from "./signed_commit.ts";
 
 /**

@@ -1,45 +1,41 @@
 /**
  * Packs: one pass that resolves every object once, and the writer for pushes. The reader takes nothing on trust: checksum,
- * object count, sizes and delta bases must all be right, or nothing of the pack is used.
+ * object count, sizes and delta bases must all be right, or nothing of the pack is used. Chains of deltas are followed with
+ * a stack, and whatever a server can make long yields to the event loop.
  *
  * @see https://git-scm.com/docs/gitformat-pack
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { constants, deflateSync, inflateSync } from "node:zlib";
-import { BugError } from "../../../src/errors.ts";
+import { deflateSync } from "node:zlib";
 import type { Oid } from "../../../src/ports/git.ts";
+import { BaseCache } from "./base_cache.ts";
 import { applyDelta, deltaSizes } from "./delta.ts";
-import {
-  type GitObject,
-  type GitObjects,
-  type ObjectSource,
-  ObjectStore,
-  type ObjectType,
-  oidOf,
-} from "./object_store.ts";
+import { ObjectStore } from "./object_store.ts";
+import { type GitObject, type ObjectSource, type ObjectType, oidOf } from "./objects.ts";
+import { HEADER_BYTES, PackCursor, TRAILER_BYTES } from "./pack_cursor.ts";
 import { AnswerFault, concatBytes } from "./pkt_line.ts";
 import { Turns } from "./turns.ts";
 
-const HEADER_BYTES = 12;
-const TRAILER_BYTES = 20;
-const OFFSET_DELTA = 6;
-const REFERENCE_DELTA = 7;
 const TYPE_NUMBERS = { commit: 1, tree: 2, blob: 3, tag: 4 } satisfies Record<ObjectType, number>;
-const TYPES: ReadonlyMap<number, ObjectType> = new Map([[1, "commit"], [2, "tree"], [3, "blob"], [4, "tag"]]);
+const TYPES: readonly (ObjectType | undefined)[] = [undefined, "commit", "tree", "blob", "tag"];
+/** Bytes of the pack that are hashed at once. */
+const HASHED_BYTES = 1024 * 1024;
 
 export interface PackLimits {
   /** Bound on all objects together once inflated, bytes: a small pack can hold a large one. */
   readonly inflatedBytesMax: number;
 }
 
+/** A delta in the pack; it is inflated again when its base is there, so that waiting costs nothing. */
 interface PendingDelta {
-  readonly offset: number;
-  readonly delta: Uint8Array<ArrayBuffer>;
+  readonly entry: number;
+  readonly from: number;
+  readonly sizeBytes: number;
 }
 
 /**
- * Reads a whole pack into a map.
+ * Reads a whole pack into a store.
  *
  * @param bases where the bases of a thin pack are looked up
  * @throws {AnswerFault} "broken", "too-large", or "incomplete" when the base of a delta is nowhere to be found
@@ -48,185 +44,184 @@ export async function readPack(
   pack: Uint8Array<ArrayBuffer>,
   bases: ObjectSource,
   limits: PackLimits,
-): Promise<GitObjects> {
-  const reader = new PackReader(pack, bases, limits);
+): Promise<ObjectStore> {
   const turns = new Turns();
+  const reader = new PackReader(pack, bases, limits);
+  await refuseWrongChecksum(pack, turns);
   for (let read = 0; read < reader.count; read++) {
-    reader.readNext();
-    await turns.taken(1);
+    let bytes = reader.readNext();
+    for (; bytes >= 0; bytes = reader.growNext()) if (turns.isDue(bytes)) await turns.next();
   }
   return reader.finish();
 }
 
+async function refuseWrongChecksum(pack: Uint8Array<ArrayBuffer>, turns: Turns): Promise<void> {
+  const hash = createHash("sha1");
+  const end = pack.length - TRAILER_BYTES;
+  for (let at = 0; at < end; at += HASHED_BYTES) {
+    hash.update(pack.subarray(at, Math.min(end, at + HASHED_BYTES)));
+    if (turns.isDue(HASHED_BYTES)) await turns.next();
+  }
+  if (hash.digest("hex") === pack.subarray(end).toHex()) return;
+  throw new AnswerFault("broken", "the pack does not have its checksum");
+}
+
 class PackReader {
-  readonly count: number;
-  readonly #buffer: Buffer<ArrayBuffer>;
+  readonly #pack: Uint8Array<ArrayBuffer>;
+  readonly #cursor: PackCursor;
   readonly #bases: ObjectSource;
   readonly #limits: PackLimits;
-  readonly #byOffset = new Map<number, Oid>();
-  /** At rest: a pack's objects together take much more room than any few of them. */
-  readonly #byOid = new ObjectStore();
-  /** Deltas by what they wait for, an offset or an id, so that each is looked at once. */
+  readonly #store = new ObjectStore();
+  readonly #cache = new BaseCache();
+  /** Of each entry, in rising order, and the number of its object; -1 while its base is missing. */
+  readonly #offsets: Float64Array;
+  readonly #numbers: Int32Array;
+  /** Deltas by what they wait for, an entry or an id, so that each is looked at once. */
   readonly #waiting = new Map<number | Oid, PendingDelta[]>();
-  #at = HEADER_BYTES;
+  /** Deltas whose base is there now, with its number. */
+  readonly #ready: { readonly pending: PendingDelta; readonly base: number }[] = [];
+  #read = 0;
   #inflatedBytes = 0;
+  #againBytes = 0;
 
   constructor(pack: Uint8Array<ArrayBuffer>, bases: ObjectSource, limits: PackLimits) {
-    this.#buffer = Buffer.from(pack.buffer, pack.byteOffset, pack.byteLength);
+    this.#pack = pack;
+    this.#cursor = new PackCursor(pack);
     this.#bases = bases;
     this.#limits = limits;
-    if (pack.length < HEADER_BYTES + TRAILER_BYTES) throw new AnswerFault("broken", "the pack is too short");
-    const isPack = this.#buffer.toString("latin1", 0, 4) === "PACK" && this.#buffer.readUInt32BE(4) === 2;
-    if (!isPack) throw new AnswerFault("broken", "the pack is not of version 2");
-    const body = this.#buffer.subarray(0, -TRAILER_BYTES);
-    const checksum = this.#buffer.toString("hex", pack.length - TRAILER_BYTES);
-    if (createHash("sha1").update(body).digest("hex") !== checksum) {
-      throw new AnswerFault("broken", "the pack does not have its checksum");
-    }
-    this.count = this.#buffer.readUInt32BE(8);
+    this.#offsets = new Float64Array(this.count);
+    this.#numbers = new Int32Array(this.count).fill(-1);
+    this.#store.reserve(this.count);
   }
 
-  readNext(): void {
-    const offset = this.#at;
-    const { type, size } = this.#readEntryHeader();
-    const base = this.#readBase(type, offset);
-    const bytes = this.#inflate(size);
-    if (base === undefined) {
-      const plain = TYPES.get(type);
-      if (plain === undefined) throw new AnswerFault("broken", `the pack holds an object of unknown type ${type}`);
-      this.#resolve(offset, { type: plain, bytes });
-      return;
-    }
-    const found = this.#findBase(base);
-    if (found !== undefined) return this.#resolve(offset, this.#grow(found, bytes));
-    const waiting = this.#waiting.get(base);
-    if (waiting === undefined) this.#waiting.set(base, [{ offset, delta: bytes }]);
-    else waiting.push({ offset, delta: bytes });
+  get count(): number {
+    return this.#cursor.count;
   }
 
-  finish(): GitObjects {
-    if (this.#at !== this.#buffer.length - TRAILER_BYTES) {
+  /** Reads the next entry; returns how many bytes it made. */
+  readNext(): number {
+    const cursor = this.#cursor;
+    const entry = this.#read++;
+    this.#offsets[entry] = cursor.at;
+    const { type, sizeBytes, base } = cursor.readHead();
+    this.#spend(sizeBytes);
+    const from = cursor.at;
+    const bytes = cursor.inflate(sizeBytes);
+    if (base !== undefined) return this.#readDelta({ entry, from, sizeBytes }, base, bytes);
+    const plain = TYPES[type];
+    if (plain === undefined) throw new AnswerFault("broken", `the pack holds an object of unknown type ${type}`);
+    const object = { type: plain, bytes };
+    const oid = oidOf(object);
+    this.#settle(entry, oid, this.#store.addDeflated(oid, object, { source: this.#pack, from, end: cursor.at }));
+    return sizeBytes;
+  }
+
+  /** Resolves one delta whose base has come; returns how many bytes it made, or -1 when there is none. */
+  growNext(): number {
+    const next = this.#ready.pop();
+    if (next === undefined) return -1;
+    const { pending: { entry, from, sizeBytes }, base } = next;
+    const onwards = this.#cursor.at;
+    this.#cursor.at = from;
+    const delta = this.#cursor.inflate(sizeBytes);
+    this.#cursor.at = onwards;
+    return this.#grow(entry, delta, this.#baseAt(base), base);
+  }
+
+  finish(): ObjectStore {
+    if (!this.#cursor.isAtEnd) {
       throw new AnswerFault("broken", "the pack holds more than the objects it announced");
     }
     if (this.#waiting.size > 0) {
       throw new AnswerFault("incomplete", `the pack lacks the base of ${this.#waiting.size} deltas`);
     }
-    return this.#byOid;
+    return this.#store;
   }
 
-  #byte(): number {
-    const byte = this.#buffer[this.#at++];
-    if (byte === undefined || this.#at > this.#buffer.length - TRAILER_BYTES) {
-      throw new AnswerFault("broken", "the pack ends inside an object");
-    }
-    return byte;
+  #readDelta(pending: PendingDelta, base: number | Oid, delta: Uint8Array<ArrayBuffer>): number {
+    const isOffset = typeof base === "number";
+    const key = isOffset ? this.#entryAt(base) : base;
+    const number = typeof key === "number" ? this.#numbers[key] ?? -1 : this.#store.find(key);
+    if (number >= 0) return this.#grow(pending.entry, delta, this.#baseAt(number), number);
+    const elsewhere = typeof key === "number" ? undefined : this.#baseElsewhere(key);
+    if (elsewhere !== undefined) return this.#grow(pending.entry, delta, elsewhere, -1);
+    const waiting = this.#waiting.get(key);
+    if (waiting === undefined) this.#waiting.set(key, [pending]);
+    else waiting.push(pending);
+    return delta.length;
   }
 
-  #readEntryHeader(): { readonly type: number; readonly size: number } {
-    let byte = this.#byte();
-    const type = (byte >> 4) & 7;
-    let size = byte & 15;
-    for (let shift = 4; (byte & 0x80) !== 0; shift += 7) {
-      if (shift > 46) throw new AnswerFault("broken", "an object's size in the pack does not end");
-      byte = this.#byte();
-      size += (byte & 0x7f) * 2 ** shift;
+  /** Which entry begins at an offset. */
+  #entryAt(offset: number): number {
+    let low = 0;
+    let high = this.#read - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#offsets[middle] ?? 0) < offset) low = middle + 1;
+      else high = middle;
     }
-    return { type, size };
+    if (this.#offsets[low] === offset) return low;
+    throw new AnswerFault("broken", "a delta's base is no object of the pack");
   }
 
-  #readBase(type: number, offset: number): number | Oid | undefined {
-    if (type === REFERENCE_DELTA) {
-      const oid = this.#buffer.toString("hex", this.#at, this.#at + 20);
-      this.#at += 20;
-      return oid;
-    }
-    if (type !== OFFSET_DELTA) return undefined;
-    let byte = this.#byte();
-    let distance = byte & 0x7f;
-    while ((byte & 0x80) !== 0) {
-      byte = this.#byte();
-      distance = (distance + 1) * 128 + (byte & 0x7f);
-    }
-    if (distance === 0 || distance > offset) throw new AnswerFault("broken", "a delta's base lies outside the pack");
-    return offset - distance;
+  #baseAt(number: number): GitObject {
+    const cached = this.#cache.get(number);
+    if (cached !== undefined) return cached;
+    const object = this.#store.read(number);
+    this.#readAgain(object);
+    this.#cache.put(number, object);
+    return object;
   }
 
-  #inflate(size: number): Uint8Array<ArrayBuffer> {
-    this.#spend(size);
-    // Deflate never grows data by more than a few bytes a block, so a window of this length holds the whole stream.
-    const windowEnd = Math.min(this.#buffer.length - TRAILER_BYTES, this.#at + size + (size >> 3) + 4096);
-    const { bytes, consumed } = inflateStream(this.#buffer.subarray(this.#at, windowEnd), size);
-    if (bytes.length !== size) throw new AnswerFault("broken", "an object in the pack is shorter than announced");
-    this.#at += consumed;
-    return bytes;
+  #baseElsewhere(oid: Oid): GitObject | undefined {
+    const cached = this.#cache.get(oid);
+    if (cached !== undefined) return cached;
+    const object = this.#bases.get(oid);
+    if (object === undefined) return undefined;
+    this.#readAgain(object);
+    this.#cache.put(oid, object);
+    return object;
+  }
+
+  /** @param base the number of the object that is grown from; -1 for one from elsewhere */
+  #grow(entry: number, delta: Uint8Array<ArrayBuffer>, from: GitObject, base: number): number {
+    const sizeBytes = deltaSizes(delta).result;
+    this.#spend(sizeBytes);
+    const object = { type: from.type, bytes: applyDelta(from.bytes, delta) };
+    const oid = oidOf(object);
+    const isOurs = base >= 0;
+    this.#settle(
+      entry,
+      oid,
+      isOurs ? this.#store.addGrown(oid, object, { base, delta }) : this.#store.add(oid, object),
+    );
+    return sizeBytes;
+  }
+
+  /** Notes an entry's object, and lets go on what waited for it. */
+  #settle(entry: number, oid: Oid, number: number): void {
+    this.#numbers[entry] = number;
+    if (this.#waiting.size === 0) return;
+    for (const key of [entry, oid]) {
+      for (const pending of this.#waiting.get(key) ?? []) this.#ready.push({ pending, base: number });
+      this.#waiting.delete(key);
+    }
   }
 
   #spend(bytes: number): void {
     this.#inflatedBytes += bytes;
-    if (this.#inflatedBytes > this.#limits.inflatedBytesMax) {
-      throw new AnswerFault("too-large", `the pack holds more than ${this.#limits.inflatedBytesMax} bytes`);
-    }
+    if (this.#inflatedBytes > this.#limits.inflatedBytesMax) this.#refuseSize();
   }
 
-  #findBase(base: number | Oid): GitObject | undefined {
-    const oid = typeof base === "number" ? this.#byOffset.get(base) : base;
-    if (oid === undefined) return undefined;
-    return this.#byOid.get(oid) ?? (typeof base === "number" ? undefined : this.#bases.get(oid));
+  /** Few deltas of few bytes could make us read one large base again and again. */
+  #readAgain({ bytes }: GitObject): void {
+    this.#againBytes += bytes.length;
+    if (this.#againBytes > this.#limits.inflatedBytesMax) this.#refuseSize();
   }
 
-  #grow(base: GitObject, delta: Uint8Array): GitObject {
-    this.#spend(deltaSizes(delta).result);
-    return { type: base.type, bytes: applyDelta(base.bytes, delta) };
+  #refuseSize(): void {
+    throw new AnswerFault("too-large", `the pack holds more than ${this.#limits.inflatedBytesMax} bytes`);
   }
-
-  /** Files an object, then everything that waited for it; a stack, since chains may be long. */
-  #resolve(offset: number, object: GitObject): void {
-    const stack = [{ offset, object }];
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const base = next.object;
-      const oid = oidOf(base);
-      this.#byOffset.set(next.offset, oid);
-      this.#byOid.add(oid, base);
-      for (const key of [next.offset, oid]) {
-        const children = this.#waiting.get(key) ?? [];
-        this.#waiting.delete(key);
-        for (const child of children) stack.push({ offset: child.offset, object: this.#grow(base, child.delta) });
-      }
-    }
-  }
-}
-
-/** Inflates one stream off the front of `window`; `consumed` counts the compressed bytes, which a pack does not say. */
-function inflateStream(window: Uint8Array, size: number) {
-  let answer: unknown;
-  try {
-    // One byte more than announced, so that a longer stream is an error and not cut off.
-    answer = inflateSync(window, {
-      info: true,
-      chunkSize: Math.max(64, size + 1),
-      maxOutputLength: size + 1,
-      finishFlush: constants.Z_SYNC_FLUSH,
-    });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AnswerFault("broken", `an object in the pack cannot be inflated: ${why}`);
-  }
-  if (!isInflated(answer)) throw new BugError("Cannot read a pack: zlib does not say how much it consumed");
-  const { buffer, byteOffset, length } = answer.buffer;
-  // A plain array: on the Buffer that zlib returns, `slice` would share memory instead of copying.
-  return { bytes: new Uint8Array(buffer, byteOffset, length), consumed: answer.engine.bytesWritten };
-}
-
-/** The shape of `inflateSync` with `info`, which its types leave out. */
-interface Inflated {
-  readonly buffer: Uint8Array<ArrayBuffer>;
-  readonly engine: { readonly bytesWritten: number };
-}
-
-function isInflated(value: unknown): value is Inflated {
-  if (typeof value !== "object" || value === null || !("buffer" in value) || !("engine" in value)) return false;
-  const { buffer, engine } = value;
-  return buffer instanceof Uint8Array && typeof engine === "object" && engine !== null && "bytesWritten" in engine;
 }
 
 /** Makes a pack of whole objects, without deltas. */

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { deflateSync } from "node:zlib";
 import fc from "fast-check";
 import { fuzz } from "../../../test/support/fuzz.ts";
-import { type GitObject, oidOf } from "./object_store.ts";
+import { type GitObject, oidOf } from "./objects.ts";
 import { readPack, writePack } from "./pack.ts";
 import { AnswerFault, concatBytes } from "./pkt_line.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { deflateSync } from "node:zlib";
 import fc from "fast-check";
-import { type GitObject, oidOf } from "./object_store.ts";
+import { type GitObject, oidOf } from "./objects.ts";
 import { readPack, writePack } from "./pack.ts";
 import { AnswerFault, concatBytes, type FaultKind } from "./pkt_line.ts";
 

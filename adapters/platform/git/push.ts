@@ -8,7 +8,7 @@ import type { MadeAside } from "./aside.ts";
 import type { Connection } from "./connection.ts";
 import type { History } from "./history.ts";
 import { commitTree } from "./object_model.ts";
-import { Overlay } from "./object_store.ts";
+import { Overlay } from "./overlay.ts";
 import { writePack } from "./pack.ts";
 import { AnswerFault } from "./pkt_line.ts";
 import { isUpdated, type PushReport } from "./receive_pack.ts";

@@ -20,7 +20,18 @@ export type EntryKind = "folder" | "file" | "link" | "submodule";
 
 /** What an entry is, by the file type bits of its mode. */
 export function kindOf(mode: string): EntryKind {
-  const type = parseInt(mode, 8) & 0o170000;
+  let bits = 0;
+  for (let at = 0; at < mode.length; at++) bits = withDigit(bits, mode.charCodeAt(at));
+  return kindOfType(bits);
+}
+
+/** One rule for all readers, also for what is no digit: who walks trees and who reads files must see the same. */
+function withDigit(bits: number, character: number): number {
+  return (bits << 3 | (character & 7)) & 0o777777;
+}
+
+function kindOfType(mode: number): EntryKind {
+  const type = mode & 0o170000;
   if (type === 0o040000) return "folder";
   if (type === 0o120000) return "link";
   return type === 0o160000 ? "submodule" : "file";
@@ -47,6 +58,29 @@ export function parseTree(bytes: Uint8Array<ArrayBuffer>): readonly RawEntry[] {
     at = nul + 21;
   }
   return entries;
+}
+
+/** What `eachEntry` says of an entry: its kind, and where in the tree's bytes its id of 20 bytes begins. */
+export type EntryVisit = (kind: EntryKind, oidAt: number) => void;
+
+/**
+ * Goes over a tree's entries without making anything of them, for whoever walks all trees there are.
+ *
+ * @throws {AnswerFault} "broken" when the bytes are no tree
+ */
+export function eachEntry(bytes: Uint8Array, visit: EntryVisit): void {
+  let at = 0;
+  while (at < bytes.length) {
+    let mode = 0;
+    let byte = bytes[at++] ?? -1;
+    for (; byte !== 0x20 && byte >= 0; byte = bytes[at++] ?? -1) mode = withDigit(mode, byte);
+    const nul = bytes.indexOf(0, at);
+    if (byte < 0 || nul < 0 || nul + 21 > bytes.length) {
+      throw new AnswerFault("broken", "a tree object ends inside an entry");
+    }
+    visit(kindOfType(mode), nul + 1);
+    at = nul + 21;
+  }
 }
 
 /** The bytes of a tree; entries are written in the order given. */

@@ -4,7 +4,7 @@
  */
 import type { Oid } from "../../../src/ports/git.ts";
 import { decodeName } from "./entry_name.ts";
-import type { ObjectSource } from "./object_store.ts";
+import type { ObjectSource } from "./objects.ts";
 import { kindOf, type RawEntry } from "./tree.ts";
 import { readTree } from "./tree_walk.ts";
 

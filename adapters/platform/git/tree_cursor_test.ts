@@ -1,7 +1,7 @@
 /** A cursor that keeps its folders says the same as a walk from the root each time, in whatever order it is asked. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Overlay } from "./object_store.ts";
+import { Overlay } from "./overlay.ts";
 import { AnswerFault } from "./pkt_line.ts";
 import { EMPTY_TREE } from "./tree.ts";
 import { TreeCursor } from "./tree_cursor.ts";

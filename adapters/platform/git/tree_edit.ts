@@ -5,7 +5,7 @@
 import { InvalidSpecError } from "../../../src/errors.ts";
 import type { FileEdit, Oid } from "../../../src/ports/git.ts";
 import { encodeName } from "./entry_name.ts";
-import type { Overlay } from "./object_store.ts";
+import type { Overlay } from "./overlay.ts";
 import { compareEntries, EMPTY_TREE, encodeTree, kindOf, type RawEntry, sameName } from "./tree.ts";
 import { readTree } from "./tree_walk.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { FileEdit } from "../../../src/ports/git.ts";
-import { ObjectStore, Overlay } from "./object_store.ts";
+import { ObjectStore } from "./object_store.ts";
+import { Overlay } from "./overlay.ts";
 import { EMPTY_TREE } from "./tree.ts";
 import { editTree } from "./tree_edit.ts";
 import { listFiles } from "./tree_walk.ts";

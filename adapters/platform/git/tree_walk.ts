@@ -5,9 +5,12 @@
 import type { Oid, TreeEntry } from "../../../src/ports/git.ts";
 import { parseCommit } from "./commit.ts";
 import { decodeName, encodeName } from "./entry_name.ts";
-import { type GitObject, type ObjectSource, ObjectStore } from "./object_store.ts";
+import { ObjectStore } from "./object_store.ts";
+import type { ObjectSource, ObjectType } from "./objects.ts";
+import type { NumberSet } from "./oid_index.ts";
 import { AnswerFault } from "./pkt_line.ts";
-import { kindOf, parseTree, type RawEntry, sameName } from "./tree.ts";
+import { StorePart } from "./store_part.ts";
+import { eachEntry, kindOf, parseTree, type RawEntry, sameName } from "./tree.ts";
 import { Turns } from "./turns.ts";
 
 /** Bound on nested folders; deeper trees only come from somebody who wants to break readers. */
@@ -66,7 +69,7 @@ export async function listFiles(source: ObjectSource, root: Oid, under: string):
     for (const entry of readTree(source, oid).toReversed()) {
       stack.push({ mode: entry.mode, oid: entry.oid, path: prefix + decodeName(entry.name), depth: depth + 1 });
     }
-    await turns.taken(1);
+    if (turns.isDue(0)) await turns.next();
   }
   return files;
 }
@@ -125,50 +128,77 @@ function oidIf(entry: RawEntry | undefined, kind: "file" | "folder"): Oid | unde
  *
  * @throws {AnswerFault} "incomplete" when anything that the commit needs is in neither
  */
-export async function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): Promise<ObjectStore> {
-  const fresh = new ObjectStore();
-  /** Whether it is news. */
-  const take = (oid: Oid, what: GitObject["type"]): boolean => {
-    if (store.has(oid) || fresh.has(oid)) return false;
-    if (!fresh.take(oid, arrived)) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
-    const type = fresh.typeOf(oid);
-    if (type !== what) throw new AnswerFault("broken", `object ${oid} is a ${type} and not a ${what}`);
-    return true;
+export async function newClosure(store: ObjectStore, arrived: ObjectSource, commit: Oid): Promise<StorePart> {
+  const pool = arrived instanceof ObjectStore ? arrived : new ObjectStore();
+  const fresh = new StorePart(pool, pool.marks());
+  /** Takes what is at a number of the pool, or is to be had elsewhere. @returns its number where it is news, or -1 */
+  const take = (found: number, what: ObjectType, oidOf: () => Oid): number => {
+    const number = found >= 0 ? found : pull(pool, arrived, oidOf(), what);
+    if (!fresh.numbers.add(number)) return -1;
+    refuseType(pool, number, what);
+    return number;
   };
-  const object = take(commit, "commit") ? fresh.get(commit) : undefined;
-  if (object === undefined) return fresh;
+  const takeAt = (bytes: Uint8Array, at: number, what: ObjectType): number => {
+    const held = store.findBytes(bytes, at);
+    if (held < 0) return take(pool.findBytes(bytes, at), what, () => bytes.subarray(at, at + 20).toHex());
+    refuseType(store, held, what);
+    return -1;
+  };
+  if (store.has(commit)) return fresh;
+  const { tree } = parseCommit(commit, pool.read(take(pool.find(commit), "commit", () => commit)));
   const turns = new Turns();
-  const trees = [{ oid: parseCommit(commit, object).tree, depth: 0 }];
-  for (let next = trees.pop(); next !== undefined; next = trees.pop()) {
-    const { oid, depth } = next;
+  const trees: { readonly number: number; readonly depth: number }[] = [];
+  const descend = (number: number, depth: number): void => {
     refuseDepth(depth);
-    if (!take(oid, "tree")) continue;
-    for (const entry of readTree(fresh, oid)) {
-      const kind = kindOf(entry.mode);
-      if (kind === "folder") trees.push({ oid: entry.oid, depth: depth + 1 });
-      else if (kind !== "submodule") take(entry.oid, "blob");
-    }
-    await turns.taken(1);
+    if (number >= 0) trees.push({ number, depth });
+  };
+  if (!store.has(tree)) descend(take(pool.find(tree), "tree", () => tree), 0);
+  for (let next = trees.pop(); next !== undefined; next = trees.pop()) {
+    const { number, depth } = next;
+    const { bytes } = pool.read(number);
+    eachEntry(bytes, (kind, at) => {
+      if (kind === "folder") descend(takeAt(bytes, at, "tree"), depth + 1);
+      else if (kind !== "submodule") takeAt(bytes, at, "blob");
+    });
+    if (turns.isDue(bytes.length)) await turns.next();
   }
   return fresh;
 }
 
+function refuseType(store: ObjectStore, number: number, what: ObjectType): void {
+  const type = store.typeAt(number);
+  if (type === what) return;
+  throw new AnswerFault("broken", `object ${store.oidAt(number)} is a ${type} and not a ${what}`);
+}
+
+function pull(pool: ObjectStore, arrived: ObjectSource, oid: Oid, what: ObjectType): number {
+  const object = pool === arrived ? undefined : arrived.get(oid);
+  if (object === undefined) throw new AnswerFault("incomplete", `${what} ${oid} is missing`);
+  return pool.add(oid, object);
+}
+
 /** Marks everything that the commits need; what is not marked can go. */
-export function markReachable(store: ObjectStore, commits: Iterable<Oid>): ReadonlySet<Oid> {
-  const marked = new Set<Oid>();
-  const visit = (tree: Oid): void => {
-    if (marked.has(tree)) return;
-    marked.add(tree);
-    for (const entry of readTree(store, tree)) {
-      if (kindOf(entry.mode) === "folder") visit(entry.oid);
-      else marked.add(entry.oid);
-    }
+export async function markReachable(store: ObjectStore, commits: Iterable<Oid>): Promise<NumberSet> {
+  const marked = store.marks();
+  const turns = new Turns();
+  const trees: number[] = [];
+  const markTree = (number: number): void => {
+    if (number >= 0 && marked.add(number)) trees.push(number);
   };
   for (const commit of commits) {
-    const object = store.get(commit);
-    if (object === undefined) continue;
-    marked.add(commit);
-    visit(parseCommit(commit, object).tree);
+    const number = store.find(commit);
+    if (number < 0 || !marked.add(number)) continue;
+    markTree(store.find(parseCommit(commit, store.read(number)).tree));
+    for (let tree = trees.pop(); tree !== undefined; tree = trees.pop()) {
+      const { bytes } = store.read(tree);
+      eachEntry(bytes, (kind, at) => {
+        if (kind === "submodule") return;
+        const entry = store.findBytes(bytes, at);
+        if (kind === "folder") markTree(entry);
+        else if (entry >= 0) marked.add(entry);
+      });
+      if (turns.isDue(bytes.length)) await turns.next();
+    }
   }
   return marked;
 }

@@ -5,7 +5,7 @@
  * @see https://git-scm.com/docs/protocol-v2
  */
 import type { Oid } from "../../../src/ports/git.ts";
-import { isOid } from "./object_store.ts";
+import { isOid } from "./objects.ts";
 import {
   AnswerFault,
   concatBytes,

@@ -6,7 +6,7 @@
  */
 import { RejectedError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
-import { isOid } from "./object_store.ts";
+import { isOid } from "./objects.ts";
 import {
   AnswerFault,
   concatBytes,

@@ -6,7 +6,7 @@ import { SerinError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import { findSigner, parseAllowedSigners } from "./allowed_signers.ts";
 import { parseCommit } from "./commit.ts";
-import type { GitObject } from "./object_store.ts";
+import type { GitObject } from "./objects.ts";
 import { OpenPgpKeyring } from "./openpgp.ts";
 import { splitSignature } from "./signed_commit.ts";
 import type { OwnKey } from "./signing.ts";
