@@ -6,16 +6,22 @@
  */
 import { AnswerFault } from "./pkt_line.ts";
 
-/** Codes up to so many bits are found at one look; longer ones, which short streams seldom have, bit by bit. */
-export const QUICK_BITS = 9;
 /** The longest code, bits. */
 export const CODE_BITS_MAX = 15;
 
 const offsets = new Uint16Array(CODE_BITS_MAX + 1);
 const nextCode = new Uint16Array(CODE_BITS_MAX + 1);
+/** Nine bits in the reverse order. */
+const REVERSED = Uint16Array.from({ length: 512 }, (_, value) => {
+  let reversed = 0;
+  for (let bit = 0; bit < 9; bit++) reversed |= ((value >> bit) & 1) << (8 - bit);
+  return reversed;
+});
 
 /** A canonical Huffman code, ready to be read. */
 export interface Code {
+  /** Codes up to so many bits, at most 9, are found at one look; longer ones, which are rare, bit by bit. */
+  readonly quickBits: number;
   /** By the next bits: symbol times 16 plus length; 0 where the code is longer or there is none. */
   readonly quick: Uint16Array;
   /** How many symbols have a code of each length. */
@@ -25,9 +31,10 @@ export interface Code {
 }
 
 /** Room for a code of so many symbols. */
-export function emptyCode(symbols: number): Code {
+export function emptyCode(symbols: number, quickBits: number): Code {
   return {
-    quick: new Uint16Array(1 << QUICK_BITS),
+    quickBits,
+    quick: new Uint16Array(1 << quickBits),
     counts: new Uint16Array(CODE_BITS_MAX + 1),
     symbols: new Uint16Array(symbols),
   };
@@ -35,7 +42,7 @@ export function emptyCode(symbols: number): Code {
 
 /** Makes a code of the lengths of its symbols' codes; returns how much of it is left unused. */
 export function buildCode(code: Code, of: Uint8Array, from: number, symbolCount: number): number {
-  const { counts, quick, symbols } = code;
+  const { counts, quick, quickBits, symbols } = code;
   counts.fill(0);
   for (let symbol = 0; symbol < symbolCount; symbol++) {
     counts[of[from + symbol] ?? 0] = (counts[of[from + symbol] ?? 0] ?? 0) + 1;
@@ -61,12 +68,11 @@ export function buildCode(code: Code, of: Uint8Array, from: number, symbolCount:
     offsets[length] = place + 1;
     const canonical = nextCode[length] ?? 0;
     nextCode[length] = canonical + 1;
-    if (length > QUICK_BITS) continue;
+    if (length > quickBits) continue;
     // Codes come with their highest bit first, all else with the lowest.
-    let reversed = 0;
-    for (let bit = 0; bit < length; bit++) reversed |= ((canonical >> bit) & 1) << (length - 1 - bit);
+    const reversed = REVERSED[canonical << (9 - length)] ?? 0;
     const entry = (symbol << 4) | length;
-    for (let slot = reversed; slot < 1 << QUICK_BITS; slot += 1 << length) quick[slot] = entry;
+    for (let slot = reversed; slot < quick.length; slot += 1 << length) quick[slot] = entry;
   }
   return left;
 }

@@ -6,7 +6,7 @@
  *
  * @see RFC 1950 and RFC 1951
  */
-import { buildCode, type Code, CODE_BITS_MAX, emptyCode, QUICK_BITS, refuseGaps } from "./huffman.ts";
+import { buildCode, type Code, CODE_BITS_MAX, emptyCode, refuseGaps } from "./huffman.ts";
 import { AnswerFault } from "./pkt_line.ts";
 
 const LITERALS_MAX = 286;
@@ -26,11 +26,14 @@ const DISTANCE_BASE = Uint16Array.from(
 );
 const LENGTHS_ORDER = Uint8Array.of(16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15);
 
-const FIXED_LITERALS = emptyCode(288);
-const FIXED_DISTANCES = emptyCode(32);
-const literals = emptyCode(320);
-const distances = emptyCode(320);
-const lengthsCode = emptyCode(19);
+const FIXED_LITERALS = emptyCode(288, 9);
+const FIXED_DISTANCES = emptyCode(32, 6);
+const literals = emptyCode(320, 9);
+const distances = emptyCode(320, 6);
+const lengthsCode = emptyCode(19, 7);
+const LITERAL_MASK = 0x1ff;
+const DISTANCE_MASK = 0x3f;
+const LENGTHS_MASK = 0x7f;
 const lengths = new Uint8Array(320);
 
 {
@@ -109,7 +112,7 @@ function broken(why: string): AnswerFault {
 /** Brings at least 24 bits; beyond the end of the input zeros, which the caller notices by where it stands. */
 function refill(): void {
   while (bitCount < 24) {
-    bits |= (at < input.length ? input[at] ?? 0 : 0) << bitCount;
+    bits |= (input[at] ?? 0) << bitCount;
     at++;
     bitCount += 8;
   }
@@ -138,56 +141,60 @@ function copyStored(end: number): void {
   written += length;
 }
 
+/** Reads to the end of a block. Where it stands is kept in locals meanwhile: this is where all the time goes. */
 function readBlock(literal: Code, distance: Code): void {
-  const quick = literal.quick;
+  const [from, into, quick, quickDistance] = [input, output, literal.quick, distance.quick];
+  let [here, held, count, to] = [at, bits, bitCount, written];
   for (;;) {
-    refill();
-    let symbol: number;
-    const found = quick[bits & ((1 << QUICK_BITS) - 1)] ?? 0;
-    if (found > 0) {
-      symbol = found >> 4;
-      bits >>>= found & 15;
-      bitCount -= found & 15;
-    } else symbol = readLong(literal);
+    // A length and what follows it: 15 and 5 bits.
+    for (; count < 20; count += 8) held |= (from[here++] ?? 0) << count;
+    const found = quick[held & LITERAL_MASK] || longCode(literal, held);
+    held >>>= found & 15;
+    count -= found & 15;
+    const symbol = found >> 4;
     if (symbol < END_OF_BLOCK) {
-      if (written >= limit) throw broken("it is longer than announced");
-      output[written++] = symbol;
+      if (to >= limit) throw broken("it is longer than announced");
+      into[to++] = symbol;
       continue;
     }
-    if (symbol === END_OF_BLOCK) return;
-    copyBack(symbol - 257, distance);
+    if (symbol === END_OF_BLOCK) break;
+    const kind = symbol - END_OF_BLOCK - 1;
+    if (kind >= LENGTH_BASE.length) throw broken("a length is of no kind");
+    const lengthBits = LENGTH_EXTRA[kind] ?? 0;
+    const length = (LENGTH_BASE[kind] ?? 0) + (held & ((1 << lengthBits) - 1));
+    held >>>= lengthBits;
+    count -= lengthBits;
+    for (; count < 15; count += 8) held |= (from[here++] ?? 0) << count;
+    const far = quickDistance[held & DISTANCE_MASK] || longCode(distance, held);
+    held >>>= far & 15;
+    count -= far & 15;
+    const code = far >> 4;
+    if (code >= DISTANCES_MAX) throw broken("a distance is of no kind");
+    for (; count < 13; count += 8) held |= (from[here++] ?? 0) << count;
+    const distanceBits = DISTANCE_EXTRA[code] ?? 0;
+    const back = (DISTANCE_BASE[code] ?? 0) + (held & ((1 << distanceBits) - 1));
+    held >>>= distanceBits;
+    count -= distanceBits;
+    if (back > to) throw broken("a distance reaches before the beginning");
+    const until = to + length;
+    if (until > limit) throw broken("it is longer than announced");
+    for (let source = to - back; to < until; source++, to++) into[to] = into[source] ?? 0;
   }
+  at = here;
+  bits = held;
+  bitCount = count;
+  written = to;
 }
 
-function copyBack(lengthCode: number, distance: Code): void {
-  if (lengthCode > 28) throw broken("a length is of no kind");
-  const length = (LENGTH_BASE[lengthCode] ?? 0) + take(LENGTH_EXTRA[lengthCode] ?? 0);
-  refill();
-  const found = distance.quick[bits & ((1 << QUICK_BITS) - 1)] ?? 0;
-  let code: number;
-  if (found > 0) {
-    code = found >> 4;
-    bits >>>= found & 15;
-    bitCount -= found & 15;
-  } else code = readLong(distance);
-  if (code >= DISTANCES_MAX) throw broken("a distance is of no kind");
-  refill();
-  const back = (DISTANCE_BASE[code] ?? 0) + take(DISTANCE_EXTRA[code] ?? 0);
-  if (back > written) throw broken("a distance reaches before the beginning");
-  if (written + length > limit) throw broken("it is longer than announced");
-  const until = written + length;
-  for (let from = written - back; written < until; from++, written++) output[written] = output[from] ?? 0;
-}
-
-/** Reads a code bit by bit; 15 bits are there. */
-function readLong({ counts, symbols }: Code): number {
+/** Finds a code bit by bit among the next 15 bits; as `quick` has it, symbol times 16 plus length. */
+function longCode({ counts, symbols }: Code, held: number): number {
   let code = 0;
   let first = 0;
   let index = 0;
   for (let length = 1; length <= CODE_BITS_MAX; length++) {
-    code |= take(1);
+    code |= (held >>> (length - 1)) & 1;
     const count = counts[length] ?? 0;
-    if (code - count < first) return symbols[index + code - first] ?? 0;
+    if (code - count < first) return (symbols[index + code - first] ?? 0) << 4 | length;
     index += count;
     first = (first + count) << 1;
     code <<= 1;
@@ -209,7 +216,7 @@ function readCodes(): void {
   const count = literalCount + distanceCount;
   for (let index = 0; index < count;) {
     refill();
-    const found = lengthsCode.quick[bits & ((1 << QUICK_BITS) - 1)] ?? 0;
+    const found = lengthsCode.quick[bits & LENGTHS_MASK] ?? 0;
     if (found === 0) throw broken("a code stands for nothing");
     bits >>>= found & 15;
     bitCount -= found & 15;

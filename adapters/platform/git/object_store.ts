@@ -95,6 +95,11 @@ export class ObjectStore implements GitObjects {
     return { type: this.typeAt(number), bytes: this.#bytes(number) };
   }
 
+  /** The bytes of an object for a look at them: not to be written into, and not to be kept. */
+  look(number: number): Uint8Array<ArrayBuffer> {
+    return this.#form(number) === PLAIN ? this.#lying(number) : this.#bytes(number);
+  }
+
   typeAt(number: number): ObjectType {
     const type = TYPES[(this.#kinds[number] ?? 0) & 3];
     if (type === undefined) throw new BugError(`Cannot read object ${number}: it is not in the store`);
@@ -218,8 +223,11 @@ export class ObjectStore implements GitObjects {
   }
 
   #whole(number: number): Uint8Array<ArrayBuffer> {
+    if (this.#form(number) === PLAIN) {
+      const offset = this.#cell(number, OFFSET);
+      return this.#slabs.bytes(this.#cell(number, SLAB)).slice(offset, offset + this.#cell(number, LENGTH));
+    }
     const lying = this.#lying(number);
-    if (this.#form(number) === PLAIN) return lying.slice();
     const size = this.#cell(number, SIZE);
     if (size > LONG_BYTES) return inflateLong(lying, size).bytes;
     const bytes = new Uint8Array(size);

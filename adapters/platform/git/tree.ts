@@ -51,13 +51,21 @@ export function parseTree(bytes: Uint8Array<ArrayBuffer>): readonly RawEntry[] {
     const nul = space < 0 ? -1 : bytes.indexOf(0, space);
     if (nul < 0 || nul + 21 > bytes.length) throw new AnswerFault("broken", "a tree object ends inside an entry");
     entries.push({
-      mode: buffer.toString("latin1", at, space),
+      mode: modeText(buffer, at, space),
       name: bytes.subarray(space + 1, nul),
       oid: buffer.toString("hex", nul + 1, nul + 21),
     });
     at = nul + 21;
   }
   return entries;
+}
+
+/** Nearly all modes are one of two, and a text of its own for each entry takes longer than the rest of it. */
+function modeText(buffer: Buffer, at: number, space: number): string {
+  const length = space - at;
+  if (length === 5 && buffer.readUInt32BE(at) === 0x34303030 && buffer[at + 4] === 0x30) return "40000";
+  if (length === 6 && buffer.readUInt32BE(at) === 0x31303036 && buffer.readUInt16BE(at + 4) === 0x3434) return "100644";
+  return buffer.toString("latin1", at, space);
 }
 
 /** What `eachEntry` says of an entry: its kind, and where in the tree's bytes its id of 20 bytes begins. */

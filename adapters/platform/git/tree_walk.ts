@@ -155,7 +155,7 @@ export async function newClosure(store: ObjectStore, arrived: ObjectSource, comm
   if (!store.has(tree)) descend(take(pool.find(tree), "tree", () => tree), 0);
   for (let next = trees.pop(); next !== undefined; next = trees.pop()) {
     const { number, depth } = next;
-    const { bytes } = pool.read(number);
+    const bytes = pool.look(number);
     eachEntry(bytes, (kind, at) => {
       if (kind === "folder") descend(takeAt(bytes, at, "tree"), depth + 1);
       else if (kind !== "submodule") takeAt(bytes, at, "blob");
@@ -190,7 +190,7 @@ export async function markReachable(store: ObjectStore, commits: Iterable<Oid>):
     if (number < 0 || !marked.add(number)) continue;
     markTree(store.find(parseCommit(commit, store.read(number)).tree));
     for (let tree = trees.pop(); tree !== undefined; tree = trees.pop()) {
-      const { bytes } = store.read(tree);
+      const bytes = store.look(tree);
       eachEntry(bytes, (kind, at) => {
         if (kind === "submodule") return;
         const entry = store.findBytes(bytes, at);
