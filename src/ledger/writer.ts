@@ -24,12 +24,16 @@ import { type ManifestReader, Tip } from "./tip.ts";
 const GROUP_MAX = 50;
 /** What a lost race leaves of a group's size: not the half, or bad luck would make many small pushes of one large one. */
 const SHRINK = 0.7;
+/** No group is made smaller than this but by the last race of a row: what remains is what asking and sending take anyway. */
+const GROUP_SMALL = 12;
 /** Races lost in a row before the group is put off. */
 const LOSSES_MAX = 8;
 /** Commits looked at for own trailers. */
 const LOG_MAX = 100;
 const RACE_BACKOFF_MS = 50;
-const LOST_DEFER_MS = 5_000;
+/** The other one pushes on meanwhile: waiting longer helps nobody but another agent. */
+const RACE_BACKOFF_FACTOR_MAX = 8;
+const LOST_DEFER_MS = 2_000;
 const FOLLOWER_DEFER_MS = 5_000;
 const REFUSED_DEFER_MS = 60_000;
 const UNAVAILABLE_MIN_MS = 1_000;
@@ -71,6 +75,11 @@ class LedgerWriter implements RunningLedger {
   /** Decisions that one push may have: fewer after a lost race, twice as many after each push that landed. */
   #groupMax = GROUP_MAX;
   #busy: ReadonlySet<string> = new Set();
+  /**
+   * Looked for among the commits of a tip. Since then only we have pushed them, and what became of that is known unless
+   * one is in doubt: so they are not looked for again, which would be a request, and time in which others push.
+   */
+  readonly #sought = new WeakSet<Decision>();
   /** As the last tip had them. */
   #entries: Catalogue["entries"] = new Map();
   #log: { readonly commit: string; readonly commits: readonly CommitInfo[] } | undefined;
@@ -159,9 +168,11 @@ class LedgerWriter implements RunningLedger {
         continue;
       }
       // Beside a writer that pushes all the time only a short attempt gets through: fewer are planned and sent at once.
-      this.#groupMax = Math.max(1, Math.floor(group.length * SHRINK));
+      const least = losses < LOSSES_MAX - 1 && group.length >= GROUP_SMALL ? GROUP_SMALL : 1;
+      this.#groupMax = Math.max(least, Math.floor(group.length * SHRINK));
       // The other one has just pushed: a first loss waits least of all.
-      await this.#sleep(this.#options.clock.random() * RACE_BACKOFF_MS * 2 ** Math.min(losses, 5), signal);
+      const factor = Math.min(2 ** losses, RACE_BACKOFF_FACTOR_MAX);
+      await this.#sleep(this.#options.clock.random() * RACE_BACKOFF_MS * factor, signal);
       losses++;
     }
     this.#defer(this.#due(GROUP_MAX), LOST_DEFER_MS, `Lost ${LOSSES_MAX} races for the branch in a row`);
@@ -172,7 +183,7 @@ class LedgerWriter implements RunningLedger {
     try {
       this.#prepare(group);
       const base = await this.#options.remote.fetch(signal);
-      const tip = await this.#tip(base, signal);
+      const tip = await this.#tip(base, group, signal);
       if (tip === undefined) return "lost";
       const drafted = await this.#plan(base, tip, group, signal);
       // Somebody took one back while we planned; what was planned after it may build on it.
@@ -215,12 +226,18 @@ class LedgerWriter implements RunningLedger {
   }
 
   /** undefined: the reader is past this snapshot already, so it is no longer the tip. */
-  async #tip(snapshot: Snapshot, signal: AbortSignal): Promise<Tip | undefined> {
+  async #tip(snapshot: Snapshot, group: readonly Waiting[], signal: AbortSignal): Promise<Tip | undefined> {
     const { remote, reader, cluster, renderer } = this.#options;
     // Side by side, since what goes on until the push is time in which somebody else may push.
-    const [catalogue, log] = await Promise.all([reader.catalogue(snapshot, signal), this.#logOf(snapshot, signal)]);
+    const [catalogue, log] = await Promise.all([
+      reader.catalogue(snapshot, signal),
+      group.every(({ decision, inDoubt }) => this.#sought.has(decision) && !inDoubt)
+        ? []
+        : this.#logOf(snapshot, signal),
+    ]);
     this.#entries = catalogue.entries;
     if (catalogue.commit !== snapshot.commit) return undefined;
+    for (const { decision } of group) this.#sought.add(decision);
     return new Tip({ snapshot, catalogue, log, cluster, remote, reader, renderer });
   }
 
