@@ -30,8 +30,10 @@ import { type OpenedRemote, openRemote } from "./open_remote.ts";
 import { readSecret } from "./shell/answers.ts";
 import { ServingAgent } from "./shell/agent.ts";
 import { kustomizeRelease } from "./shell/kustomize_release.ts";
+import { liveRelease } from "./shell/live_release.ts";
 import type { Branch } from "./shell/observer.ts";
 import { PushRight } from "./shell/push_right.ts";
+import { rootsOf } from "./shell/roots.ts";
 import { createSource, type RunningSource } from "./shell/source.ts";
 import { steadyStore } from "./shell/steady_store.ts";
 import { createStateStore, STATE_SELECTOR } from "./shell/store.ts";
@@ -300,11 +302,14 @@ function openBranch(
     clock,
     author: { name: first.authorName, email: first.authorEmail },
     isLeader: shared.isLeader,
-    renderer: kustomizeRelease({
-      renderer,
-      cluster: config.cluster,
-      reaches: () => sources.flatMap(({ reaches }) => reaches),
-    }),
+    renderer: liveRelease(
+      { cluster: config.cluster, roots: group.flatMap(({ paths }) => rootsOf(paths)) },
+      kustomizeRelease({
+        renderer,
+        cluster: config.cluster,
+        reaches: () => sources.flatMap(({ reaches }) => reaches),
+      }),
+    ),
   });
   const right = new PushRight(remote, clock);
   const listeners: (() => void)[] = [];

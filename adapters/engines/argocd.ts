@@ -1,5 +1,14 @@
 /** Argo CD: what an Application says of a target it syncs, how it is asked to look again, and the fence for it. */
-import { at, type KubeObject, listAt, numberAt, type ObjectRef, stringAt } from "../../src/core/kube_object.ts";
+import { canonicalJson } from "../../src/core/digest.ts";
+import {
+  at,
+  type KubeObject,
+  listAt,
+  numberAt,
+  objectAt,
+  type ObjectRef,
+  stringAt,
+} from "../../src/core/kube_object.ts";
 import type { AppliedView, EngineAdapter } from "../../src/ports/engine.ts";
 import { pruneFence } from "./parts/prune_fence.ts";
 
@@ -16,6 +25,15 @@ export const argocd = {
   refresh: (owners) =>
     owners.map((ref) => ({ ref, patch: { metadata: { annotations: { "argocd.argoproj.io/refresh": "hard" } } } })),
   holdsUp,
+  writes: (manager) => manager.startsWith("argocd"),
+  renderedFrom: ([application]) => {
+    // The sources as they were synced: parameters of an Application count as much as its commit.
+    const { revision, revisions, source, sources } = objectAt(application, "status", "operationState", "syncResult");
+    return revision === undefined && revisions === undefined
+      ? null
+      : canonicalJson({ revision, revisions, source, sources });
+  },
+  restates: true,
   seen: ([application]) => {
     const sync = at(application, "status", "sync");
     return [stringAt(sync, "revision") ?? "", ...listAt(sync, "revisions").map(String)].filter(isHash);

@@ -2,6 +2,7 @@
  * Flux: what kustomize-controller and helm-controller say of a target they apply, how they are asked to look again, and
  * how they are kept from starting unanalysed pods. They are two rows, since helm-controller heeds no annotation.
  */
+import { canonicalJson } from "../../src/core/digest.ts";
 import {
   at,
   isJsonObject,
@@ -39,6 +40,9 @@ export const flux = {
   forgotten,
   // Flux neither applies nor checks what is fenced: nothing waits for it.
   holdsUp: () => null,
+  writes: (manager) => manager === "kustomize-controller" || manager === "helm-controller",
+  renderedFrom,
+  restates: true,
   seen: ([owner]) => {
     const commit = /[:/]([0-9a-f]{40}|[0-9a-f]{64})$/.exec(stringAt(owner, "status", "lastAttemptedRevision") ?? "");
     return owner?.kind === "Kustomization" && commit?.[1] !== undefined ? [commit[1]] : [];
@@ -52,7 +56,7 @@ export const flux = {
 } as const satisfies EngineAdapter;
 
 /** Targets of a HelmRelease. @see https://fluxcd.io/flux/components/helm/helmreleases/ */
-export const fluxHelm = { ...flux, owner: helmOwner, ...pauseFence } as const satisfies EngineAdapter;
+export const fluxHelm = { ...flux, owner: helmOwner, restates: false, ...pauseFence } as const satisfies EngineAdapter;
 
 function helmOwner(target: KubeObject): readonly ObjectRef[] | null {
   return labelled(target, HELM, { apiVersion: `${HELM}/v2`, kind: "HelmRelease" });
@@ -126,6 +130,20 @@ function helmApplied(owner: KubeObject, name: string): AppliedView {
     : { type: "pending", message: `${name}: ${ready.message || "no status yet"}` };
 }
 
+/** The commit of a Kustomization; of a HelmRelease, which names none, the chart and the digests of what went into it. */
+function renderedFrom([owner]: readonly KubeObject[]): string | null {
+  if (owner?.kind !== "HelmRelease") {
+    const ready = conditionOf(owner, "Ready");
+    const waits = ready.reason.startsWith("HealthCheck") || ready.message.startsWith("Running health checks");
+    return stringAt(owner, "status", waits ? "lastAttemptedRevision" : "lastAppliedRevision") ?? null;
+  }
+  const [release] = listAt(owner, "status", "history");
+  const config = stringAt(release, "configDigest");
+  if (config === undefined) return null;
+  const { chartVersion, ociDigest } = objectAt(release);
+  return canonicalJson([chartVersion, ociDigest, config, stringAt(owner, "status", "observedPostRenderersDigest")]);
+}
+
 /** As kustomize-controller would have pruned it: the inventory was written by its last apply. */
 function forgotten(object: KubeObject, owners: readonly KubeObject[]): boolean {
   const [ref] = labelled(object, KUSTOMIZE, { apiVersion: `${KUSTOMIZE}/v1`, kind: "Kustomization" }) ?? [];
@@ -142,7 +160,7 @@ function forgotten(object: KubeObject, owners: readonly KubeObject[]): boolean {
 }
 
 function conditionOf(
-  owner: KubeObject,
+  owner: KubeObject | undefined,
   type: string,
 ): { readonly status: string; readonly reason: string; readonly message: string } {
   const found = listAt(owner, "status", "conditions").find((condition) => stringAt(condition, "type") === type);

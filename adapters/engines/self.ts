@@ -13,6 +13,9 @@ export const self = {
   forgotten: () => false,
   holdsUp: () => null,
   seen: () => [],
+  writes: () => false,
+  renderedFrom: () => null,
+  restates: false,
   fencedBy: () => null,
   ours: () => null,
 } as const satisfies EngineAdapter;

@@ -104,7 +104,13 @@ class KubeCluster implements OpenCluster {
   async live(ref: ObjectRef, signal?: AbortSignal): Promise<KubeObject | undefined> {
     const served = await this.#discovery.find(ref.apiVersion, ref.kind, signal);
     try {
-      return await this.#store(served, { verb: "get", ...named(served, ref), path: objectPath(served, ref), signal });
+      const request = { verb: "get" as const, ...named(served, ref), path: objectPath(served, ref), signal };
+      const answer = await this.#client.send(request);
+      const object = parseAnswer(served, request, answer);
+      this.#caches.offer(object);
+      // Caches hold none of them; who asks for one object may want to know who wrote what.
+      const managedFields = listAt(answer, "metadata", "managedFields").filter(isJsonObject);
+      return managedFields.length === 0 ? object : { ...object, metadata: { ...object.metadata, managedFields } };
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
       throw error;

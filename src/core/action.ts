@@ -17,6 +17,8 @@ export type Action =
   /** Keeps the primary's scaler from going below a number while a rollout runs; null lets it go. */
   | { readonly type: "floor-primary"; readonly floor: number | null }
   | { readonly type: "route"; readonly routes: Routes }
+  /** Keeps the primary that an engine's release makes, if the live target is that release still. */
+  | { readonly type: "capture"; readonly release: Release }
   | { readonly type: "fence"; readonly rollout: string }
   /** `gone`: what Git no longer declares, and is deleted instead where the engine has forgotten it. */
   | { readonly type: "unfence"; readonly gone: readonly ObjectRef[] }

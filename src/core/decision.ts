@@ -32,6 +32,11 @@ export interface Lock {
 
 /** Names a lock's content whoever wrote it: "an earlier lock of ours" is told by this. */
 export function lockDigest(lock: Lock): string {
+  const { rendering } = lock.release;
+  // Of what an engine rendered, Git has an outline, and the content is told by its keyed hash.
+  if (rendering !== undefined) {
+    return digestOf({ rendering: rendering.template, images: lock.release.images, cluster: lock.cluster.uid }, 16);
+  }
   return digestOf({
     primary: lock.primary,
     configs: lock.configs,

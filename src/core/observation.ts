@@ -113,6 +113,8 @@ export interface ClusterFacts {
   readonly leaving: Leaving | null;
   /** What a fence holds up beside the target, with what to do; null when nothing is known. */
   readonly heldUp: string | null;
+  /** What an engine rendered for the rollout on its way is kept, to be promoted from; also where nothing has to be. */
+  readonly captured: boolean;
   /** Whether the engine needs a fence at all. */
   readonly fenceNeeded: boolean;
   /** The primary's scaler is not the copy of what Git declares that it is outside a rollout. */

@@ -3,7 +3,16 @@
  * that lock and candidate can always be compared by content under the running code.
  */
 import { digestOf } from "./digest.ts";
-import { at, isJsonObject, type Json, type JsonObject, type KubeObject, listAt, stringAt } from "./kube_object.ts";
+import {
+  at,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type KubeObject,
+  listAt,
+  objectAt,
+  stringAt,
+} from "./kube_object.ts";
 
 /** Bumped when the canonical form changes; a lock of an older version is compared by content, never by its hash. */
 export const REVISION_ALGORITHM = 1;
@@ -30,6 +39,21 @@ export function trackedConfig(named: ConfigName, declared: KubeObject | null): T
   return { ...named, declared, digest: declared === null ? null : digestOf(contentOf(declared)) };
 }
 
+/**
+ * What an engine rendered, and the agent only read: known by keyed hashes, since it may hold values of Secrets. Its content
+ * is in the cluster alone.
+ */
+export interface Rendering {
+  /** Of the pod template as the engine wrote it: the release's revision. */
+  readonly template: string;
+  /** Of the same without its images: releases of one rest differ in nothing else. */
+  readonly rest: string;
+  /** Of what it was rendered from, as the engine tells it. */
+  readonly source: string;
+  /** The engine's object that rendered it: "helm.toolkit.fluxcd.io/HelmRelease prod/shop". */
+  readonly owner: string;
+}
+
 export interface Release {
   readonly revision: string;
   /** Commit it was read from, 40 hex digits. */
@@ -40,6 +64,8 @@ export interface Release {
   readonly configs: readonly TrackedConfig[];
   /** The autoscaler's manifest as Git declares it, or null. Does not enter the revision. */
   readonly scaler: KubeObject | null;
+  /** Only where an engine renders (`render: live`): `target` is an outline then, and configs are not tracked. */
+  readonly rendering?: Rendering;
 }
 
 export interface ConfigName {
@@ -64,6 +90,45 @@ export function imagesOf(target: KubeObject): readonly Image[] {
     const image = stringAt(container, "image");
     return image === undefined ? [] : [{ container: stringAt(container, "name") ?? "", image }];
   });
+}
+
+/** The workload with other images, by container; containers that are not named, or have none, stay as they are. */
+export function withImages(target: KubeObject, images: ReadonlyMap<string, string>): KubeObject {
+  const template = podTemplateOf(target);
+  const podSpec = objectAt(template, "spec");
+  const replace = (list: string): Json =>
+    listAt(podSpec, list).map((container): Json => {
+      const image = images.get(stringAt(container, "name") ?? "");
+      return isJsonObject(container) && image !== undefined && container["image"] !== undefined
+        ? { ...container, image }
+        : container;
+    });
+  const lists = ["initContainers", "containers"].filter((list) => podSpec[list] !== undefined);
+  const spec = { ...podSpec, ...Object.fromEntries(lists.map((list) => [list, replace(list)])) };
+  return { ...target, spec: { ...target.spec, template: { ...template, spec } } };
+}
+
+/** What may be remembered of a workload that an engine rendered: how it is called, how its pods are told, its images. */
+export function outlineOf(workload: KubeObject): KubeObject {
+  const { apiVersion, kind, metadata: { name, namespace } } = workload;
+  const podSpec = objectAt(podTemplateOf(workload), "spec");
+  const outlined = (list: string): Readonly<Record<string, Json>> => {
+    const containers = listAt(podSpec, list).map((container): Json => {
+      const [called, image] = [stringAt(container, "name") ?? "", stringAt(container, "image")];
+      return image === undefined ? { name: called } : { name: called, image };
+    });
+    return containers.length === 0 ? {} : { [list]: containers };
+  };
+  const selector = at(workload, "spec", "selector");
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    spec: {
+      ...(selector === undefined ? {} : { selector }),
+      template: { spec: { ...outlined("initContainers"), ...outlined("containers") } },
+    },
+  };
 }
 
 /**
@@ -111,7 +176,8 @@ function contentOf(declared: KubeObject | null): Json {
  * Names the release unit: pod template and declared configs in canonical form. Replica counts, labels of the
  * workload itself, key order, and anything a server or sidecar injector adds do not enter.
  */
-export function revisionOf(unit: Pick<Release, "target" | "configs">): string {
+export function revisionOf(unit: Pick<Release, "target" | "configs" | "rendering">): string {
+  if (unit.rendering !== undefined) return unit.rendering.template;
   return digestOf({
     template: podTemplateOf(unit.target),
     configs: unit.configs.map(({ kind, name, declared, digest }) => ({

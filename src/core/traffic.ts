@@ -2,6 +2,7 @@
 import type { Action } from "./action.ts";
 import { canaryReplicas, enoughReady, podsFor } from "./capacity.ts";
 import { firstShareLeftMs } from "./readiness.ts";
+import type { Release } from "./release.ts";
 import type { Routes } from "./routes.ts";
 import type { Run } from "./state.ts";
 import { keep, type RunTurn, type Step, type Turn, wakeAt } from "./turn.ts";
@@ -156,6 +157,11 @@ export function restActions(turn: Turn): readonly Action[] {
 export function targetToZero(turn: Turn): readonly Action[] {
   const { target } = turn.seen.cluster;
   return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];
+}
+
+/** What was kept of a release that an engine rendered goes once it is neither the lock nor on its way to be. */
+export function dropCaptured({ rendering }: Release): readonly Action[] {
+  return rendering === undefined ? [] : [{ type: "prune-copies" }];
 }
 
 /** Keeps derived objects as the remembered lock has them; moves no share. */

@@ -4,9 +4,9 @@
  */
 import { canaryKey } from "../core/canary.ts";
 import type { Lock } from "../core/decision.ts";
-import type { Json, KubeObject } from "../core/kube_object.ts";
-import { ledgerFolder } from "../core/names.ts";
-import type { Release, TrackedConfig } from "../core/release.ts";
+import { type Json, type KubeObject, objectAt } from "../core/kube_object.ts";
+import { ledgerFolder, REVISION_ANNOTATION } from "../core/names.ts";
+import { outlineOf, type Release, type TrackedConfig } from "../core/release.ts";
 import type { FileView } from "../ports/source.ts";
 import { Fields, readFields } from "./fields.ts";
 import { inFixedOrder, ledgerText, parseLedgerText } from "./file_text.ts";
@@ -43,6 +43,7 @@ export function committedLock(lock: Lock): Lock {
 }
 
 function reduce(lock: Lock): { readonly lock: Lock; readonly omitted: boolean } {
+  if (lock.release.rendering !== undefined) return { lock: renderedByEngine(lock), omitted: false };
   const encrypted = lock.release.configs.filter(isEncrypted).map(({ name }) => `${name}-primary`);
   const fits = configsBytes(lock) <= CONFIGS_BYTES_MAX;
   const copies = lock.configs.filter(({ kind, metadata }) =>
@@ -54,6 +55,25 @@ function reduce(lock: Lock): { readonly lock: Lock; readonly omitted: boolean } 
   });
   const omitted = !fits || copies.length < lock.configs.filter(({ kind }) => kind === "ConfigMap").length;
   return { lock: { ...lock, release: { ...lock.release, configs }, configs: fits ? copies : [] }, omitted };
+}
+
+/** What an engine rendered may hold values of Secrets, wherever they stand: names and images are all that is told of it. */
+function renderedByEngine(lock: Lock): Lock {
+  const told = (workload: KubeObject): KubeObject => {
+    const outline = outlineOf(workload);
+    const { selector: _values, ...spec } = objectAt(outline, "spec");
+    return { ...outline, spec };
+  };
+  const { release } = lock;
+  const outline = told(lock.primary);
+  const annotations = { [REVISION_ANNOTATION]: release.revision };
+  const primary = { ...outline, metadata: { ...outline.metadata, annotations } };
+  return {
+    ...lock,
+    release: { ...release, target: told(release.target), configs: [], scaler: null },
+    primary,
+    configs: [],
+  };
 }
 
 /** SOPS leaves its own section in what it encrypts; the copy of such a ConfigMap would hold the clear text. */
@@ -137,6 +157,7 @@ function releaseFields(release: Release): Readonly<Record<string, unknown>> {
       declared: declared === null ? null : objectFields(declared),
     })),
     scaler: release.scaler === null ? null : objectFields(release.scaler),
+    ...(release.rendering === undefined ? {} : { rendering: { ...release.rendering } }),
   };
 }
 
@@ -173,6 +194,19 @@ export function parseLockFile(text: string): FileView<LockFile> {
   });
 }
 
+function readRendering(release: Fields): Pick<Release, "rendering"> {
+  const rendering = release.orNull("rendering", (fields) => {
+    const hashes = fields.map("rendering");
+    return {
+      template: hashes.string("template"),
+      rest: hashes.string("rest"),
+      source: hashes.string("source"),
+      owner: hashes.string("owner"),
+    };
+  });
+  return rendering === null ? {} : { rendering };
+}
+
 function readRelease(release: Fields): Release {
   return {
     revision: release.string("revision"),
@@ -190,5 +224,6 @@ function readRelease(release: Fields): Release {
       digest: config.orNull("digest", (fields) => fields.string("digest")),
     })),
     scaler: release.orNull("scaler", (fields) => fields.object("scaler")),
+    ...readRendering(release),
   };
 }

@@ -11,6 +11,7 @@ import type { FileView } from "../ports/source.ts";
 import { committedLock, type DeclaredIn, type LockFile, lockPath, renderLockFile } from "./lock_file.ts";
 import { commitMessage, releaseName } from "./message.ts";
 import { nextStatus } from "./next_status.ts";
+import { saidOfImages } from "./places/said_of_images.ts";
 import { type Carrier, type Rendered, restorePlaces } from "./places/restore_places.ts";
 import type { Original } from "./restore_edit.ts";
 import { planRemoval } from "./plan_removal.ts";
@@ -125,6 +126,12 @@ function whyNotNow(decision: Decision, tip: PlanTip, cluster: ClusterIdentity): 
   if (tip.entry === undefined) return `"${key}" is no longer declared at the tip`;
   if (tip.entry.type === "broken") return `"${key}" cannot be read at the tip: "${tip.entry.file}" is broken`;
   if (decision.kind === "initialise") return null;
+  const isLive = tip.entry.canary.render === "live";
+  if (isLive !== (decision.release.rendering !== undefined)) {
+    return "Superseded: the tip says otherwise how the target is rendered";
+  }
+  // What the tip would render to is the engine's to know: a rollout ends as soon as it has rendered something else.
+  if (isLive) return null;
   const declared = revisionOf(tip.entry.release);
   const judged = revisionOf(decision.release);
   if (declared === judged) return null;
@@ -170,6 +177,9 @@ function planManifests(decision: Decision, tip: PlanTip): ManifestsPlan {
   if (wanted === null) return leave(null);
   if (entry === undefined) return leave("The manifests no longer declare this canary, and were left alone.");
   if (entry.type === "broken") return leave(`The manifests cannot be read ("${entry.file}"), and were left alone.`);
+  if (entry.canary.render === "live") {
+    return planByEngine(entry, { judged: decision.quarantine?.release ?? decision.release, wanted }, tip);
+  }
   const declared = revisionOf(entry.release);
   if (declared === revisionOf(wanted)) return leave("The manifests declare this release already.");
   if (declared !== revisionOf(decision.quarantine?.release ?? decision.release)) {
@@ -185,6 +195,27 @@ function planManifests(decision: Decision, tip: PlanTip): ManifestsPlan {
   const sharer = sharerOf(tip, decision, restored.touched);
   if (sharer !== null) return leave(`The manifests were left alone: ${sharer} depends on them too.`);
   return { type: "planned", edits: restored.edits, note: null };
+}
+
+/** Where an engine renders, the tip declares what the places of the images say. */
+function planByEngine(
+  entry: Extract<CatalogueEntry, { readonly type: "canary" }>,
+  { judged, wanted }: { readonly judged: Release; readonly wanted: Release },
+  tip: PlanTip,
+): ManifestsPlan {
+  if (judged.rendering === undefined || wanted.rendering === undefined) {
+    return impossible({ reason: "Cannot restore the manifests: the target was rendered otherwise then" });
+  }
+  const carriers = tip.rendering?.carriers ?? [];
+  switch (saidOfImages(carriers, { judged, wanted, file: tip.file })) {
+    case "wanted":
+      return leave("The manifests declare this release already.");
+    case "other":
+      return leave("The manifests declare another image by now, and were left alone.");
+    case "judged":
+    case "unknown":
+      return planPlaces({ ...entry, release: judged }, wanted, tip);
+  }
 }
 
 /** Where the target is rendered, the places that rendering names go back, and nothing else. */

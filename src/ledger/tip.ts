@@ -90,7 +90,7 @@ export class Tip {
     const found = catalogue.entries.get(canaryKey(decision.canary));
     const entry = found === undefined ? undefined : await this.#entryNow(found, signal);
     // Only who puts manifests back has to know where images are written.
-    const carriers = decision.manifests === null ? null : await this.#carriers(entry, signal);
+    const carriers = decision.manifests === null ? null : await this.#carriers(entry, decision, signal);
     const places = entry?.type === "canary" ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
     const files = new Map<string, FileText>();
     for (const path of new Set([...places, ...carriers?.map(({ place }) => place.file) ?? []])) {
@@ -116,11 +116,16 @@ export class Tip {
   /** null: the release is not rendered, or nobody can say how. */
   async #carriers(
     entry: CatalogueEntry | undefined,
+    { release, quarantine }: Decision,
     signal: AbortSignal | undefined,
   ): Promise<readonly Carrier[] | null> {
     const { renderer, snapshot } = this.#options;
     const isRendered = entry?.type === "canary" && entry.canary.render !== "manifests";
-    return isRendered && renderer !== undefined ? await renderer.carriers(entry, snapshot, signal) : null;
+    if (!isRendered || renderer === undefined) return null;
+    // Where an engine renders, nothing but the decision says what the target runs.
+    const isLive = entry.canary.render === "live";
+    const judged = isLive ? { ...entry, release: quarantine?.release ?? release } : entry;
+    return await renderer.carriers(judged, snapshot, signal);
   }
 
   /** With the edits of the decisions before this one, which the tip has by then. */

@@ -35,7 +35,7 @@ export interface Cluster {
   all(apiVersion: string, kind: string, namespace?: string): readonly KubeObject[];
   /** From the cache, one by one: what carries the label `serin.dev/canary-name`, of one canary or of any. */
   derived(apiVersion: string, kind: string, of?: CanaryId): Iterable<KubeObject>;
-  /** A GET that goes to the server; undefined on 404. */
+  /** A GET that goes to the server; undefined on 404. The only read that has `managedFields`. */
   live(ref: ObjectRef, signal?: AbortSignal): Promise<KubeObject | undefined>;
   /** A LIST that goes to the server, for what is needed too seldom to be watched; none where the kind is not served. */
   list(scope: WatchScope, signal?: AbortSignal): Promise<readonly KubeObject[]>;

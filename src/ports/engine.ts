@@ -42,6 +42,17 @@ export interface EngineAdapter {
   readonly holdsUp: (target: KubeObject, owners: readonly KubeObject[]) => string | null;
   /** Commits that the engine says it looked at last: one that is not known here is a push nobody told us of. */
   readonly seen: (owners: readonly KubeObject[]) => readonly string[];
+  /** Whether a field manager is the engine's: what it owns of a live object is what the engine rendered. */
+  readonly writes: (manager: string) => boolean;
+  /**
+   * What the live objects were rendered from, as far as the engine has said: a text that changes with it and with nothing
+   * else. It may tell of values that are secret. null: it has not said.
+   *
+   * @param owners the live objects of `owner`
+   */
+  readonly renderedFrom: (owners: readonly KubeObject[]) => string | null;
+  /** Whether it writes what it rendered again and again, also without a new release. */
+  readonly restates: boolean;
   /** The id in the fence mark of a live target, or null. */
   readonly fencedBy: (target: KubeObject) => string | null;
   /** Whether a fence mark was put by us (true), by someone else (false), or there is none (null). */

@@ -123,7 +123,7 @@ export class ServingAgent implements Agent {
   lead(): void {
     this.#options.store.forgetAll();
     this.#stamped.clear();
-    this.#observer.forgetWithdrawn();
+    this.#observer.forgetSeen();
     this.#meetKnown();
   }
 
@@ -375,7 +375,8 @@ export class ServingAgent implements Agent {
         cluster,
         tables,
         defaultEngine,
-        copiesSecrets: this.#options.secretKey !== null,
+        secretKey: this.#options.secretKey,
+        captures: this.#observer.captures,
         token: () => new Date(clock.now()).toISOString(),
         announce: (about, now, action) => telling.announce(about, now, action.announcement),
         callHooks: (about, now, action) => this.#hooks.call(about, now, action, signal),

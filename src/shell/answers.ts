@@ -20,7 +20,8 @@ import type { Http } from "../ports/http.ts";
 import type { Measurement, MetricLabels, PlannedQuery } from "../ports/metrics.ts";
 import { configDifference } from "./config_difference.ts";
 import { observedDigests } from "./digests.ts";
-import { choose, refsOf } from "./facts.ts";
+import { choose, engineOf, refsOf } from "./facts.ts";
+import { compareRendered } from "./rendered.ts";
 import { secretCopies } from "./secrets.ts";
 import type { Tables } from "./tables.ts";
 
@@ -32,6 +33,7 @@ export interface Askers {
   readonly metricLabels: MetricLabels;
   /** Key of the hashes that name copies of Secrets; null: Secrets are shared with the original. */
   readonly secretKey: string | null;
+  readonly defaultEngine: string;
   /** Told of every metric value, for gauges. */
   readonly measured: (canary: Canary, check: CheckResult) => void;
 }
@@ -65,9 +67,13 @@ export async function answer(
 
 /** A dry run of the primary made from the release, beside the live target; and its configs beside the live ones. */
 async function compare(askers: Askers, canary: Canary, release: Release, signal: AbortSignal): Promise<ComparisonView> {
-  const { cluster, tables } = askers;
+  const { cluster, tables, secretKey: key, defaultEngine } = askers;
   const { workload, scaler } = choose(tables, canary);
   const refs = refsOf(canary, scaler);
+  if (release.rendering !== undefined && key !== null) {
+    const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
+    return await compareRendered(cluster, { canary, workload, release, key, ref: refs.targetRef, engine }, signal);
+  }
   const secrets = askers.secretKey === null
     ? new Map<string, { readonly object: KubeObject; readonly suffix: string }>()
     : await secretCopies(cluster, { canary, release, key: askers.secretKey }, signal);

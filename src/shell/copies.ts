@@ -7,7 +7,6 @@ import type { Lock } from "../core/decision.ts";
 import { type KubeObject, objectAt, type ObjectRef, refOf } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
 import { configNamesOf, podTemplateOf } from "../core/release.ts";
-import type { State } from "../core/state.ts";
 import { RejectedError } from "../errors.ts";
 import type { Cluster, WatchScope } from "../ports/cluster.ts";
 
@@ -19,8 +18,19 @@ export interface Copying {
   readonly signal: AbortSignal;
 }
 
+/** What is remembered of a canary and may be applied again. */
+export interface Kept {
+  /** Primaries of its locks and of the rollout in flight; none: there is no lock. */
+  readonly primaries: readonly KubeObject[];
+  /** Names of Secrets that hold such primaries. */
+  readonly secrets: readonly string[];
+}
+
 /** Copies before the workload that names them; a copy is immutable, so one that exists is right. */
-export async function makeCopies({ cluster, canary, signal }: Copying, lock: Lock): Promise<void> {
+export async function makeCopies(
+  { cluster, canary, signal }: Copying,
+  lock: Pick<Lock, "primary" | "configs">,
+): Promise<void> {
   for (const config of lock.configs) {
     if (cluster.get(refOf(config)) === undefined) await cluster.apply(config, { force: true, signal });
   }
@@ -58,25 +68,18 @@ function secretCopy(canary: Canary, original: KubeObject, name: string): KubeObj
  */
 export async function pruneCopies(
   copying: Copying,
-  facts: { readonly state: State; readonly primary: KubeObject | undefined },
+  facts: { readonly kept: Kept; readonly primary: KubeObject | undefined },
 ): Promise<void> {
   const { cluster, canary, signal } = copying;
-  const { state, primary } = facts;
+  const { kept: { primaries, secrets }, primary } = facts;
   const { namespace } = canary.id;
-  if (primary === undefined || state.lock === null) return;
+  if (primary === undefined || primaries.length === 0) return;
   const labels = Object.entries(objectAt(primary, "spec", "selector", "matchLabels"));
   const labelSelector = labels.map(([key, value]) => `${key}=${String(value)}`).join(",");
   const sets = await listed(cluster, { apiVersion: "apps/v1", kind: "ReplicaSet", namespace, labelSelector }, signal);
   if (sets === null) return;
-  const naming = [
-    primary,
-    ...sets,
-    ...[state.lock, state.previousLock, state.run?.previous ?? null].flatMap((lock) =>
-      lock === null ? [] : [lock.primary]
-    ),
-    ...(state.run?.rendered === undefined || state.run.rendered === null ? [] : [state.run.rendered.primary]),
-  ];
-  const kept = new Set(naming.flatMap((object) => namesIn(object)));
+  const naming = [primary, ...sets, ...primaries];
+  const kept = new Set([...naming.flatMap((object) => namesIn(object)), ...secrets.map((name) => `Secret/${name}`)]);
   for (const copy of await copiesOf(copying)) {
     if (!kept.has(`${copy.kind}/${copy.metadata.name}`)) await cluster.remove(refOf(copy), { signal });
   }

@@ -116,6 +116,9 @@ export interface FactsInput {
   readonly identity: ClusterIdentity;
   readonly defaultEngine: string;
   readonly blocked: string | null;
+  /** The remembered lock's primary, also where the state has an outline of it alone; null: there is no lock. */
+  readonly lockPrimary: KubeObject | null;
+  readonly captured: boolean;
   /** Whether the tip certainly declares an object no more: read in full, and not there. */
   readonly undeclared: (ref: ObjectRef) => boolean;
 }
@@ -131,24 +134,30 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
   const routeObjects = present(cluster, chosen.router.needs(canary));
   const routes = chosen.router.read(canary, routeObjects);
   const scaler = refs.scalerRef === null ? undefined : cluster.get(refs.scalerRef);
-  const manifest = target ?? candidate?.target ?? state.lock?.release.target;
+  const manifest = [target, candidate?.target, state.lock?.release.target].find((one) =>
+    one?.spec?.["selector"] !== undefined
+  );
+  const isRendered = candidate?.rendering !== undefined;
   const apex = manifest === undefined ? "absent" : apexOf(cluster, refs, tables.selector(manifest));
   return {
     uid: input.identity.uid,
     clusterName: input.identity.name,
     target: chosen.workload.read(target),
     primary: chosen.workload.read(primary),
-    primaryDrifted: primary !== undefined && state.lock !== null && drifted(state.lock.primary, primary),
+    primaryDrifted: primary !== undefined && input.lockPrimary !== null && drifted(input.lockPrimary, primary),
     engineApplies: engine.applies,
     targetRevision: target?.metadata.annotations?.[REVISION_ANNOTATION] ?? null,
     routes,
     leadsOver: leadsOver(chosen.router, input, routeObjects),
     apex,
     servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
-    applied: engine.applies
+    applied: isRendered
+      // There is a candidate only once the engine has said what it rendered it from.
+      ? { type: "applied", message: "The engine rendered it." }
+      : engine.applies
       ? { type: "applied", message: "The agent applies it." }
       : applied(engine, input, ownersOf(cluster, engine, target)),
-    liveRelease: target === undefined ? null : liveRelease(target, canary),
+    liveRelease: isRendered ? candidate : target === undefined ? null : liveRelease(target, canary),
     fence: target === undefined ? "none" : fenceOf(engine, target),
     fenceRun: target === undefined ? null : engine.fencedBy(target),
     targetUndeclared: input.undeclared(refs.targetRef),
@@ -156,6 +165,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
       ? null
       : leavingOf(engine, input, { target, owners: ownersOf(cluster, engine, target) }),
     heldUp: target === undefined ? null : engine.holdsUp(target, ownersOf(cluster, engine, target)),
+    captured: input.captured,
     fenceNeeded: engine.fence("") !== null,
     primaryScalerDrifted: primaryScalerDrifted(canary, chosen.scaler, {
       declared: candidate?.scaler ?? null,
@@ -165,7 +175,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     }),
     targetScalerDrifted: chosen.scaler !== null && targetScalerDrifted(candidate, scaler),
     scalerMinimum: scaler === undefined || chosen.scaler === null ? 0 : chosen.scaler.minimum(scaler),
-    declaredReplicas: numberAt(candidate?.target ?? target, "spec", "replicas") ?? 1,
+    declaredReplicas: numberAt(isRendered ? target : candidate?.target ?? target, "spec", "replicas") ?? 1,
     blocked: input.blocked,
   };
 }
@@ -205,10 +215,14 @@ export function ownersOf(
 /** Behind a fence that keeps an engine from deleting too: the target, and its ConfigMaps where they are fenced as well. */
 function leavingOf(
   engine: EngineAdapter,
-  { tip, undeclared }: FactsInput,
+  { canary, tip, undeclared }: FactsInput,
   live: { readonly target: KubeObject; readonly owners: readonly KubeObject[] },
 ): Leaving | null {
   if (engine.ours(live.target) !== true || !engine.keeps(live.target)) return null;
+  // Git declares no such target: whether it left is what the engine says.
+  if (canary.render === "live") {
+    return engine.forgotten(live.target, live.owners) ? { refs: [refOf(live.target)], applied: true } : null;
+  }
   const configs = fencesConfigs(engine.fence("")) ? configMapsOf(live.target) : [];
   const refs = [refOf(live.target), ...configs].filter(undeclared);
   if (refs.length === 0) return null;

@@ -12,15 +12,18 @@ import type { State } from "../core/state.ts";
 import { BugError, InvalidSpecError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
+import type { EngineAdapter } from "../ports/engine.ts";
 import type { Http } from "../ports/http.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
+import { Captures } from "./captures.ts";
 import { choose, clusterFacts, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
 import { lostPolicies, podLabelsOf } from "./policies.ts";
 import { deadlineIsDue, lookAgain } from "./look_again.ts";
 import { preflight } from "./preflight.ts";
+import { RenderedReleases } from "./rendered_releases.ts";
 import { Removals } from "./removals.ts";
 import type { Tables } from "./tables.ts";
 import type { Telling } from "./telling.ts";
@@ -69,6 +72,8 @@ export interface ObserveTurn {
 
 export class Observer {
   readonly #options: ObserverOptions;
+  readonly captures: Captures;
+  readonly #releases: RenderedReleases;
   readonly #removals = new Removals();
   /** Canaries of a source whose removal waits for a person. */
   readonly #held = new Map<Source, ReadonlySet<string>>();
@@ -84,6 +89,9 @@ export class Observer {
 
   constructor(options: ObserverOptions) {
     this.#options = options;
+    const { cluster, clock, secretKey: key } = options;
+    this.#releases = new RenderedReleases({ cluster, clock, key });
+    this.captures = new Captures(cluster);
   }
 
   /** A decision landed, and its source has not been asked since. */
@@ -109,8 +117,11 @@ export class Observer {
     this.#withdrawn.add(decision);
   }
 
-  forgetWithdrawn(): void {
+  /** Another replica may have led meanwhile. */
+  forgetSeen(): void {
     this.#withdrawn.clear();
+    this.#releases.forgetAll();
+    this.captures.forgetAll();
   }
 
   /** How many removals that waited are confirmed now. */
@@ -133,10 +144,10 @@ export class Observer {
     const { cluster, tables, identity, defaultEngine, http, clock } = this.#options;
     const { state, asked, signal } = turn;
     // At one moment, before anything is waited for: a commit that is shown must be shown with the lock that it wrote.
-    const git = this.#gitFacts(key, id, state.canary);
+    const declared = this.#gitFacts(key, id, state.canary);
     const decision = this.#decisionOutcome(key, id, state);
-    const canary = state.run?.canary ?? git.canary ?? state.canary;
-    if (canary === null) throw unread(key, git.complaint);
+    const canary = state.run?.canary ?? declared.canary ?? state.canary;
+    if (canary === null) throw unread(key, declared.complaint);
     await this.#options.ensure(canary, signal);
     const askers: Askers = {
       cluster,
@@ -145,6 +156,7 @@ export class Observer {
       tables,
       metricLabels: this.#options.metricLabels,
       secretKey: this.#options.secretKey,
+      defaultEngine,
       measured: (measured: Canary, check: CheckResult) => this.#options.telling.measured(measured, check),
     };
     const answers = await answer(askers, { ...state, canary }, asked, signal);
@@ -155,6 +167,7 @@ export class Observer {
     }
     const target = cluster.get(refs.targetRef);
     const engine = engineOf(tables, canary, target, defaultEngine);
+    const { git, renderedReplicas } = await this.#rendered(turn, declared, { canary, ref: refs.targetRef, engine });
     this.#catchUp(key, engine.seen(ownersOf(cluster, engine, target)), signal);
     const isSettled = state.lock !== null && git.candidate?.revision === state.lock.release.revision;
     // Nothing else than a start asks what stands in its way.
@@ -165,6 +178,7 @@ export class Observer {
       workload: chosen.workload,
       candidate: git.candidate,
       engine,
+      renderedReplicas,
       renderRoutes: () => chosen.router.render(canary, ALL_TO_PRIMARY, present(cluster, chosen.router.needs(canary))),
       declares: (ref) => this.#declares(key, ref),
       cannotPush: this.branchOf(key)?.cannotPush() ?? null,
@@ -179,13 +193,38 @@ export class Observer {
         tip: git.commit,
         identity,
         defaultEngine,
-        undeclared: (ref) => this.#undeclared(key, ref, git.presence),
+        undeclared: (ref) =>
+          canary.render === "live"
+            ? git.presence === "removed" && target === undefined
+            : this.#undeclared(key, ref, git.presence),
+        lockPrimary: state.lock === null ? null : (await this.captures.filled(canary, state.lock, signal)).primary,
+        captured: await this.#captured(state, signal),
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
       }),
       answers,
       decision,
       promotionDeadlineMs: this.#options.promotionDeadlineMs,
     };
+  }
+
+  /** Where an engine renders, the candidate is what it wrote; nothing of it is in Git. */
+  async #rendered(
+    { state, signal }: ObserveTurn,
+    git: GitFacts,
+    { canary, ref, engine }: { readonly canary: Canary; readonly ref: ObjectRef; readonly engine: EngineAdapter },
+  ): Promise<{ readonly git: GitFacts; readonly renderedReplicas: number | null }> {
+    if (canary.render !== "live" || git.candidate === null) return { git, renderedReplicas: null };
+    const { cluster } = this.#options;
+    const owners = ownersOf(cluster, engine, cluster.get(ref));
+    const input = { canary, state, ref, engine, owners, tip: git.commit };
+    const { candidate, complaint, replicas } = await this.#releases.candidate(input, signal);
+    return { git: { ...git, candidate, complaint: git.complaint ?? complaint }, renderedReplicas: replicas };
+  }
+
+  /** Only asked for where something has to be kept, and it is not promoted yet. */
+  async #captured({ run }: State, signal: AbortSignal): Promise<boolean> {
+    if (run === null || run.release.rendering === undefined) return true;
+    return await this.captures.of(run.canary, run.release.revision, signal) !== null;
   }
 
   /**

@@ -29,6 +29,8 @@ import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf } f
 import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs, versionOf } from "./fence.ts";
 import { takeMarksOff } from "./marks.ts";
 import { protectLive } from "./protect.ts";
+import type { Captures } from "./captures.ts";
+import { type Capturing, keepRendered, keptPrimaries, renderedLock } from "./rendered_primary.ts";
 import { scalerToCopy } from "./scaler_facts.ts";
 import type { Tables } from "./tables.ts";
 
@@ -39,8 +41,9 @@ export interface Performers {
   readonly cluster: Cluster;
   readonly tables: Tables;
   readonly defaultEngine: string;
-  /** Secrets are copied, and so copies are looked for; without it no Secret is ever asked for. */
-  readonly copiesSecrets: boolean;
+  /** Key of the hashes that name Secrets' copies, and what engines rendered; null: no Secret is ever asked for. */
+  readonly secretKey: string | null;
+  readonly captures: Captures;
   /** New each time it is called: the token that asks an engine to look again. */
   readonly token: () => string;
   readonly announce: (canary: Canary, state: State, action: Extract<Action, { type: "announce" }>) => Promise<void>;
@@ -86,6 +89,8 @@ async function performOne(work: Work, action: Action): Promise<void> {
       return await floorPrimary(work, action.floor);
     case "route":
       return await applyRoutes(work, work.chosen.router.render(canary, action.routes, routeObjects(work)));
+    case "capture":
+      return await keepRendered(capturing(work), action.release);
     case "fence":
       return await fence(work, action.rollout);
     case "unfence":
@@ -95,7 +100,10 @@ async function performOne(work: Work, action: Action): Promise<void> {
     case "protect-live":
       return await protectLive(does.cluster, work.refs, work.signal);
     case "prune-copies":
-      return await pruneCopies(copying(work), { state, primary: does.cluster.get(work.refs.primaryRef) });
+      return await pruneCopies(copying(work), {
+        kept: await keptPrimaries(capturing(work), state),
+        primary: does.cluster.get(work.refs.primaryRef),
+      });
     case "submit":
       return work.ledger.submit(action.decision);
     case "withdraw":
@@ -177,7 +185,7 @@ function onlyStatusMoved(decided: KubeObject, live: KubeObject): boolean {
 
 async function applyPrimary(work: Work, action: Extract<Action, { type: "apply-primary" }>): Promise<void> {
   const { cluster } = work.does;
-  const { lock } = action;
+  const lock = await renderedLock(capturing(work), action.lock);
   await makeCopies(copying(work), lock);
   const before = cluster.get(work.refs.primaryRef);
   // First, since only a primary that is not as it should be is applied again: a scaler that failed after it would stay.
@@ -332,8 +340,14 @@ function fencing(work: Work, target: KubeObject): Fencing {
 }
 
 function copying(work: Work): Copying {
-  const { cluster, copiesSecrets } = work.does;
-  return { cluster, copiesSecrets, canary: work.canary, signal: work.signal };
+  const { cluster, secretKey } = work.does;
+  return { cluster, copiesSecrets: secretKey !== null, canary: work.canary, signal: work.signal };
+}
+
+function capturing(work: Work): Capturing {
+  const { captures, secretKey } = work.does;
+  const { workload } = work.chosen;
+  return { copying: copying(work), captures, key: secretKey, workload, ref: work.refs.targetRef, engine: engine(work) };
 }
 
 async function refresh(work: Work): Promise<void> {

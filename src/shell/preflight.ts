@@ -22,6 +22,8 @@ export interface PreflightInput {
   readonly workload: WorkloadAdapter;
   readonly candidate: Release | null;
   readonly engine: EngineAdapter;
+  /** Replicas that an engine wrote which renders the target; null: it does not, or leaves them alone. */
+  readonly renderedReplicas: number | null;
   /** Renders the routes over the live ones, as the first write will. */
   readonly renderRoutes: () => unknown;
   /** Whether the canary's own source declares an object. */
@@ -38,7 +40,8 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
   if (input.cannotPush !== null) {
     return `Decisions cannot be written to Git: ${input.cannotPush} Give the agent credentials that may push.`;
   }
-  const target = candidate?.target ?? cluster.get(refs.targetRef);
+  const live = cluster.get(refs.targetRef);
+  const target = candidate?.rendering !== undefined ? live : candidate?.target ?? live;
   const unknown = undecided(input.engine, refs.target);
   // With a lock the primary can be brought up all the same; only the next candidate waits for its engine.
   if (unknown !== null && !input.locked) return unknown;
@@ -108,8 +111,11 @@ function isWatched(cluster: Cluster, api: string): boolean {
 }
 
 /** An engine that names replicas starts the target's pods again whenever they rest at none. */
-function replicasByEngine({ candidate, refs, engine }: PreflightInput): string | null {
-  const declared = candidate === null ? undefined : numberAt(candidate.target, "spec", "replicas");
+function replicasByEngine({ candidate, refs, engine, renderedReplicas }: PreflightInput): string | null {
+  const rendered = engine.restates ? renderedReplicas ?? undefined : undefined;
+  const declared = candidate === null || candidate.rendering !== undefined
+    ? rendered
+    : numberAt(candidate.target, "spec", "replicas");
   if (declared === undefined || declared === 0) return null;
   return `${refs.targetRef.kind} "${refs.target}" names spec.replicas (${declared}), which ${
     nameOf(engine)

@@ -23,6 +23,8 @@ export function sentenceOf(action: Action, canary: Canary): string | null {
       return `scale "${names.primary}" to ${action.replicas}`;
     case "route":
       return `route ${action.routes.weight} % to the canary${action.routes.mirror ? ", and a copy of requests" : ""}`;
+    case "capture":
+      return `keep what the engine rendered for "${names.target}" in a Secret`;
     case "fence":
       return `fence "${names.target}" for rollout ${action.rollout}`;
     case "unfence":

@@ -11,7 +11,7 @@ import type { Cluster } from "../ports/cluster.ts";
 
 /** Secrets that a release names and that exist, each with the end of its copy's name. */
 export async function secretCopies(
-  cluster: Cluster,
+  cluster: Pick<Cluster, "live">,
   named: { readonly canary: Canary; readonly release: Release; readonly key: string },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, { readonly object: KubeObject; readonly suffix: string }>> {

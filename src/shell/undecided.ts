@@ -18,6 +18,9 @@ export const UNDECIDED: EngineAdapter = {
   forgotten: () => false,
   holdsUp: () => null,
   seen: () => [],
+  writes: () => false,
+  renderedFrom: () => null,
+  restates: false,
   fencedBy: () => null,
   ours: () => null,
 };

@@ -51,7 +51,9 @@ export function summaryOf(input: ViewInput): CanarySummary {
   const declared = entry?.type === "canary" ? entry : null;
   const canary = state.run?.canary ?? declared?.canary ?? state.canary;
   const complaint = entry?.type === "broken" ? entry.complaints[0] : undefined;
-  const candidate = state.run?.release ?? declared?.release ?? null;
+  // What an engine renders is no candidate before it has a rollout.
+  const isKnown = declared !== null && declared.release.rendering === undefined;
+  const candidate = state.run?.release ?? (isKnown ? declared.release : null);
   return {
     namespace: id.namespace,
     name: id.name,

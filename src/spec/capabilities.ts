@@ -42,7 +42,7 @@ export interface BuiltChoices {
 /** What is built today. */
 export const BUILT_CHOICES: BuiltChoices = {
   engines: ["self", "flux", "argocd"],
-  renders: ["manifests", "kustomize"],
+  renders: ["manifests", "kustomize", "live"],
   judges: ["threshold"],
   modes: ["direct"],
   topologies: ["branch"],

@@ -26,6 +26,17 @@ export function checkCanary(canary: Canary, spec: JsonObject, complaints: Compla
   checkAffinity(canary, complaints);
   checkService(canary, spec, complaints);
   checkProvider(canary, complaints);
+  checkRender(canary, complaints);
+}
+
+/** Of what the agent applies itself there is nothing that an engine has rendered. */
+function checkRender({ render, engine }: Canary, complaints: Complaints): void {
+  if (render !== "live" || engine !== "self") return;
+  complaints.error(
+    ["spec", "render"],
+    '"live" is for a target that an engine renders, and "engine: self" says that there is none',
+    'Write "manifests" or "kustomize", or let Flux or Argo CD apply the target',
+  );
 }
 
 /** What the spec asks of the router, beyond weights. */

@@ -35,6 +35,7 @@ const SECRET_KINDS = [
 
 /** @param commit 40 hex digits; where the manifests were read from */
 export function resolveRelease(canary: Canary, commit: string, finder: ManifestFinder): ResolvedRelease {
+  if (canary.render === "live") return { found: renderedByEngine(canary, commit), complaints: [] };
   const complaints: Complaint[] = [];
   const { namespace } = canary.id;
   const only = (found: readonly Manifest[]): Manifest | null => {
@@ -58,6 +59,15 @@ export function resolveRelease(canary: Canary, commit: string, finder: ManifestF
   const tracking = canary.configTracking !== "off";
   const release = releaseOf(commit, target.object, find, { scaler: scaler?.object ?? null, tracking });
   return { found: complaints.length > 0 ? null : { release, target, configs }, complaints };
+}
+
+/** Git has no manifest of it: all that is known here is its name, and what it runs is read off the cluster. */
+function renderedByEngine({ id, target, source }: Canary, commit: string): NonNullable<ResolvedRelease["found"]> {
+  const { apiVersion, kind, name } = target;
+  const object = { apiVersion, kind, metadata: { name, namespace: id.namespace } };
+  const rendering = { template: "", rest: "", source: "", owner: "" };
+  const release = { revision: "", commit, images: [], target: object, configs: [], scaler: null, rendering };
+  return { release, target: { object, place: { ...source, document: 0, item: null } }, configs: [] };
 }
 
 function complain(canary: Canary, field: string, message: string, fix: string): Complaint {

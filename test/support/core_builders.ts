@@ -169,6 +169,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       targetUndeclared: false,
       leaving: null,
       heldUp: null,
+      captured: true,
       fenceNeeded: false,
       primaryScalerDrifted: false,
       targetScalerDrifted: false,

@@ -1,6 +1,14 @@
 /** A verdict is on its way to Git and nothing else hangs on it: users are on the lock, no share is on. */
 import { impossibleKey, remember } from "../locks.ts";
-import { refreshActions, repairActions, restActions, routeActions, routesObserved, steadyRoutes } from "../traffic.ts";
+import {
+  dropCaptured,
+  refreshActions,
+  repairActions,
+  restActions,
+  routeActions,
+  routesObserved,
+  steadyRoutes,
+} from "../traffic.ts";
 import { alsoTold, announce, enter, stay, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 import type { State } from "../state.ts";
 
@@ -32,6 +40,7 @@ export function stepReverting(turn: Turn): Step {
       const quarantined = about === null ? state.quarantined : state.quarantined.filter((known) => known !== about);
       return enter(turn, "idle", { ...over, ...history, previousLock: state.previousLock, quarantined }, [
         ...keepUp,
+        ...dropCaptured(decision.release),
         ...refreshActions(turn),
         told,
       ]);
@@ -44,7 +53,11 @@ export function stepReverting(turn: Turn): Step {
         : [...state.quarantined.filter((known) => known !== about), about].slice(-20);
       const known = alsoTold(state, impossibleKey(decision.id));
       const last = withReason(state.last, reason);
-      return enter(turn, "idle", { ...over, last, quarantined, told: known }, [...keepUp, told]);
+      return enter(turn, "idle", { ...over, last, quarantined, told: known }, [
+        ...keepUp,
+        ...dropCaptured(decision.release),
+        told,
+      ]);
     }
     case "withdrawn": {
       const quarantined = about === null

@@ -10,6 +10,7 @@ import { lastOf, turnedDown } from "../runs.ts";
 import { isSame } from "../same.ts";
 import type { RollbackCause, State } from "../state.ts";
 import {
+  dropCaptured,
   repairActions,
   routeActions,
   routesObserved,
@@ -141,8 +142,9 @@ function failure(turn: RunTurn): readonly Action[] {
 }
 
 /** What the rollout comes to, by its cause. */
-function conclude(turn: RunTurn, cause: RollbackCause, actions: readonly Action[]): Step {
+function conclude(turn: RunTurn, cause: RollbackCause, before: readonly Action[]): Step {
   const { run, state } = turn;
+  const actions = [...before, ...dropCaptured(run.release)];
   const reason = run.rollback?.reason ?? "";
   const cookies = expiring(turn);
   switch (cause) {

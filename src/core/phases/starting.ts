@@ -144,6 +144,11 @@ function fence(turn: RunTurn): Step {
   }
   const unfenced = fenceActions(turn);
   if (unfenced.length > 0) return keep(turn, {}, [...unfenced, ...sideEffects(turn)]);
+  // Behind the fence: what is kept is what is analysed.
+  if (!seen.cluster.captured) {
+    const capture: Action = { type: "capture", release: run.release };
+    return keep(turn, {}, [capture, wakeAt(now + ENGINE_LOOK_MS)], { waitsFor: "Keeps what the engine rendered." });
+  }
   if (run.canary.skipAnalysis) return toPushing(turn, "The analysis is skipped.");
   const clearAt = state.lastTrafficAt === null ? 0 : state.lastTrafficAt + longestWindowMs(run.canary.analysis);
   if (now < clearAt) {

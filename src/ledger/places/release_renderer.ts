@@ -13,7 +13,8 @@ export const NOT_RENDERED = "not-rendered";
 
 export interface ReleaseRenderer {
   /**
-   * The places of a tip that decide the images of a canary's target.
+   * The places of a tip that decide the images of a canary's target. Where an engine renders, `entry.release` is the
+   * release that was judged.
    *
    * @returns empty where none are known: nothing is edited then
    * @throws {UnavailableError} it cannot be found out now; `data.reason` is "not-rendered"

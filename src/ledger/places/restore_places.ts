@@ -3,8 +3,7 @@
  * rendering names the places that carry the release (`Carrier`), and says what edited files render to (`Rendered`); this
  * plans the edits and holds them against the wanted revision. Pure, like `restoreRelease` for plain manifests.
  */
-import { isJsonObject, type Json, type KubeObject, listAt, objectAt, stringAt } from "../../core/kube_object.ts";
-import { type Image, podTemplateOf, type Release, revisionOf } from "../../core/release.ts";
+import { type Image, type Release, revisionOf, withImages } from "../../core/release.ts";
 import type { FileEdit } from "../../ports/git.ts";
 import type { Original } from "../restore_edit.ts";
 import type { FileText } from "../splice.ts";
@@ -21,6 +20,8 @@ export interface Carrier {
   readonly as: "manifests" | "values";
   /** Names of the containers and init containers of the target whose image it decides. */
   readonly containers: readonly string[];
+  /** It stands in the very object that the target was made from: a version alone is told by it for certain. */
+  readonly isOwn?: boolean;
   /** Others that are served from the same place, for people: 'canary "prod/web"'. */
   readonly alsoServes: readonly string[];
 }
@@ -55,13 +56,15 @@ export type PlacesRestored =
   /** `nearest`: edits that put a part of it back, for people to go on from; nothing is proven of them. */
   | { readonly type: "refused"; readonly reason: string; readonly nearest?: readonly FileEdit[] };
 
+const MORE_DIFFERS = "Cannot restore the manifests: they are rendered, and more than images differs from the lock";
+
 /** Plans the edits after which the tip renders to `wanted`. */
 export function restorePlaces(input: RestorePlacesInput): PlacesRestored {
   const { current, wanted, carriers } = input;
   const images = differingImages(current, wanted);
-  if (images === null) {
-    return refused("Cannot restore the manifests: they are rendered, and more than images differs from the lock");
-  }
+  const isMore = !differInImages(current, wanted);
+  // Where an engine renders, what else differs is a person's to find: the images are offered to go on from.
+  if (isMore && (current.rendering === undefined || images.size === 0)) return refused(MORE_DIFFERS);
   const used = carriers.filter(({ containers }) => containers.some((name) => images.has(name)));
   for (const [container, { image }] of images) {
     if (used.some(({ containers }) => containers.includes(container))) continue;
@@ -78,6 +81,7 @@ export function restorePlaces(input: RestorePlacesInput): PlacesRestored {
     else edits.push({ path, content: edited.content });
   }
   if (refusals[0] !== undefined) return { ...refused(refusals[0]), nearest: edits };
+  if (isMore) return { ...refused(MORE_DIFFERS), nearest: edits };
   const problem = whyNotProven(input, { edits, images, used });
   if (problem?.type === "refused") return { ...problem, nearest: edits };
   if (problem !== null) return problem;
@@ -88,11 +92,9 @@ function refused(reason: string): Extract<PlacesRestored, { readonly type: "refu
   return { type: "refused", reason };
 }
 
-/** Wanted images by container, where they are not the current ones; null: something else differs too. */
-function differingImages(current: Release, wanted: Release): ReadonlyMap<string, Image> | null {
+/** Wanted images by container, where they are not the current ones. */
+function differingImages(current: Release, wanted: Release): ReadonlyMap<string, Image> {
   const images = new Map(wanted.images.map((image) => [image.container, image]));
-  const replaced = withImages(current.target, images);
-  if (revisionOf({ target: replaced, configs: current.configs }) !== revisionOf(wanted)) return null;
   const differing = current.images.flatMap(({ container, image }): readonly Image[] => {
     const then = images.get(container);
     return then === undefined || then.image === image ? [] : [then];
@@ -100,19 +102,13 @@ function differingImages(current: Release, wanted: Release): ReadonlyMap<string,
   return new Map(differing.map((image) => [image.container, image]));
 }
 
-function withImages(target: KubeObject, images: ReadonlyMap<string, Image>): KubeObject {
-  const template = podTemplateOf(target);
-  const podSpec = objectAt(template, "spec");
-  const replace = (list: string): Json =>
-    listAt(podSpec, list).map((container): Json => {
-      const image = images.get(stringAt(container, "name") ?? "")?.image;
-      return isJsonObject(container) && image !== undefined && container["image"] !== undefined
-        ? { ...container, image }
-        : container;
-    });
-  const lists = ["initContainers", "containers"].filter((list) => podSpec[list] !== undefined);
-  const spec = { ...podSpec, ...Object.fromEntries(lists.map((list) => [list, replace(list)])) };
-  return { ...target, spec: { ...target.spec, template: { ...template, spec } } };
+/** Nothing but images tells two releases apart. */
+function differInImages(current: Release, wanted: Release): boolean {
+  // What an engine rendered is known by its hashes alone.
+  if (current.rendering !== undefined) return current.rendering.rest === wanted.rendering?.rest;
+  const images = new Map(wanted.images.map(({ container, image }) => [container, image]));
+  const replaced = withImages(current.target, images);
+  return revisionOf({ target: replaced, configs: current.configs }) === revisionOf(wanted);
 }
 
 function editFile(
@@ -130,13 +126,17 @@ function editFile(
     const wanted = wantedOf(carrier, input.wanted.images);
     if (wanted === null) return refused(`Cannot edit "${path}": ${carrier.place.key} decides images that differ`);
     const then = earlier ? asInEarlier(place, { path, content: earlier, link: false }, carrier.as) : null;
-    wishes.push(then !== null && saysVersion(then.wanted, wanted) ? then : { place, wanted: wishOf(place, wanted) });
+    wishes.push(
+      then !== null && saysVersion(then.wanted, wanted)
+        ? then
+        : { place, wanted: wishOf(place, wanted, nameNow(carrier, input.current.images)) },
+    );
   }
   return editPlaces(file, wishes);
 }
 
 /** The place as the file has it now; a text says why there is none. */
-function placeNow(file: FileText, { place: known, as }: Carrier): ImagePlace | string {
+export function placeNow(file: FileText, { place: known, as }: Carrier): ImagePlace | string {
   const found = findPlaces(file, as);
   if (found.type === "refused") return found.reason;
   const same = found.places.filter(({ kind, object, key }) =>
@@ -160,10 +160,16 @@ function saysVersion(then: WrittenImage, { tag, digest }: ImageReference): boole
   return isTag && then.digest === digest;
 }
 
-/** A name is written only where the place says another image by now. */
-function wishOf({ image, of }: ImagePlace, wanted: ImageReference): WrittenImage {
+/** The name of the image that a carrier decides, as the target runs it; null: it is none. */
+function nameNow({ containers }: Carrier, images: readonly Image[]): string | null {
+  const running = images.find(({ container }) => containers.includes(container));
+  return running === undefined ? null : parseImage(running.image)?.name ?? null;
+}
+
+/** A name is written only where the place says another image by now; what completes it stays whoever completes it. */
+function wishOf({ image, of }: ImagePlace, wanted: ImageReference, running: string | null): WrittenImage {
   const said = image.name ?? of;
-  const isSame = said === null || fullName(said) === fullName(wanted.name);
+  const isSame = said === null || running === wanted.name || fullName(said) === fullName(wanted.name);
   return { ...wanted, name: isSame ? null : wanted.name };
 }
 
@@ -195,8 +201,12 @@ function whyNotProven(
     const place = content === null ? "it is gone" : placeNow({ path: only.place.file, content, link: false }, only);
     const says = typeof place === "string" ? null : place.image;
     const whole = parseImage(image);
-    const isWhole = says !== null && says.name !== null && whole !== null &&
-      fullName(says.name) === fullName(whole.name) && says.tag === whole.tag && says.digest === whole.digest;
+    const isNamed = says !== null && says.name !== null && whole !== null &&
+      fullName(says.name) === fullName(whole.name);
+    // The name that it leaves to a chart is the same as before.
+    const isKept = only.isOwn === true && whole !== null && nameNow(only, input.current.images) === whole.name;
+    const isWhole = says !== null && whole !== null && (isNamed || isKept) && saysVersion(says, whole) &&
+      says.tag === whole.tag;
     if (!isWhole) {
       return refused(
         `Cannot restore image "${image}": ${only.place.key} in "${only.place.file}" does not say all of it`,

@@ -196,6 +196,7 @@ export const kinds: readonly Kind[] = [
   custom("serin.dev/v1", { kind: "MetricTemplate", plural: "metrictemplates" }),
   custom("serin.dev/v1", { kind: "AlertProvider", plural: "alertproviders" }),
   custom("kustomize.toolkit.fluxcd.io/v1", { kind: "Kustomization", plural: "kustomizations", shortNames: ["ks"] }),
+  custom("helm.toolkit.fluxcd.io/v2", { kind: "HelmRelease", plural: "helmreleases", shortNames: ["hr"] }),
   custom("source.toolkit.fluxcd.io/v1", { kind: "GitRepository", plural: "gitrepositories", shortNames: ["gitrepo"] }),
   custom("argoproj.io/v1alpha1", {
     kind: "Application",

@@ -1,0 +1,154 @@
+/**
+ * The agent on the sandbox with a target that an engine renders (`render: live`): a HelmRelease's new tag is rolled out and
+ * promoted, the next one fails and goes back in the values, and a value that came in by `valuesFrom` is in no Git object
+ * that was written, nor in what is remembered in ConfigMaps of ours.
+ */
+import { deepStrictEqual, doesNotMatch, match, ok, strictEqual } from "node:assert/strict";
+import { at, type KubeObject, stringAt } from "../../src/core/kube_object.ts";
+import { REPOSITORY } from "../../src/demo/stage.ts";
+import { type AppFiles, appFiles, canaryFileOf, NAMESPACE } from "../support/app_files.ts";
+import { type FakeHelm, helmReleaseFile, startFakeHelm } from "../support/fake_helm.ts";
+import {
+  bareGit,
+  closeGate,
+  decisionsOf,
+  deployment,
+  type FaultStage,
+  gated,
+  openGate,
+  promoted,
+  rests,
+  tagOf,
+  usersOf,
+} from "../support/fault_stage.ts";
+import { fastClock } from "../support/fast_clock.ts";
+import { machineClock } from "../../adapters/platform/clock.ts";
+import { HookReceiver } from "../support/hook_receiver.ts";
+import { type TestStage, withStage } from "../support/stage.ts";
+import { until } from "../support/until.ts";
+
+const NAME = "shop";
+const SECRET = "s3cr3t-of-values-from";
+const RELEASE = { namespace: NAMESPACE, name: NAME, file: `apps/${NAME}/release.yaml` };
+const TARGET = { apiVersion: "apps/v1", kind: "Deployment", namespace: NAMESPACE, name: NAME };
+
+interface LiveStage {
+  readonly stage: FaultStage;
+  readonly helm: () => FakeHelm;
+}
+
+async function withLive(body: (live: LiveStage) => Promise<void>): Promise<void> {
+  const hooks = new HookReceiver();
+  const app: AppFiles = gated(NAME, hooks, { spec: { render: "live" } });
+  const engines: FakeHelm[] = [];
+  try {
+    await withStage({
+      engine: "detect",
+      clock: fastClock(10, machineClock.now()),
+      requestTimeoutMs: 1_500,
+      initialised: [NAME],
+      files: {
+        [canaryFileOf(NAME)]: appFiles(app)[canaryFileOf(NAME)] ?? "",
+        [RELEASE.file]: helmReleaseFile(RELEASE, { tag: "1.0.0" }),
+      },
+      async prepare(sandbox) {
+        sandbox.api.store.create({
+          apiVersion: "v1",
+          kind: "Secret",
+          metadata: { name: `${NAME}-values`, namespace: NAMESPACE },
+          data: { token: btoa(SECRET) },
+        });
+        engines.push(startFakeHelm(sandbox, RELEASE));
+        await until("the chart is installed", () => sandbox.api.store.get(TARGET) !== undefined);
+        return async () => {
+          for (const engine of engines) await engine.stop();
+        };
+      },
+    }, async (stage: TestStage) => {
+      const whole = Object.defineProperty(stage, "hooks", { value: hooks }) as FaultStage;
+      await body({
+        stage: whole,
+        helm: () => {
+          const [engine] = engines;
+          ok(engine);
+          return engine;
+        },
+      });
+    });
+  } finally {
+    await hooks.stop();
+  }
+}
+
+async function bumpRelease({ sandbox }: FaultStage, tag: string, greeting?: string): Promise<void> {
+  const text = helmReleaseFile(RELEASE, { tag, ...(greeting === undefined ? {} : { greeting }) });
+  await sandbox.git.commit(REPOSITORY, { [RELEASE.file]: text }, { message: `Bump shop to ${tag}` });
+}
+
+/** Every object of the repository, as text. */
+async function allObjects({ sandbox }: FaultStage): Promise<readonly string[]> {
+  const listed = await bareGit(sandbox, "cat-file", "--batch-check", "--batch-all-objects");
+  const texts: string[] = [];
+  for (const line of listed.trim().split("\n")) {
+    const [oid = "", type = ""] = line.split(" ");
+    if (type === "blob" || type === "commit" || type === "tag") {
+      texts.push(await bareGit(sandbox, "cat-file", type, oid));
+    }
+  }
+  return texts;
+}
+
+const HIDDEN = new RegExp(`${SECRET}|${btoa(SECRET)}`);
+
+async function keptSecret(stage: FaultStage): Promise<void> {
+  const objects = await allObjects(stage);
+  ok(objects.some((text) => text.includes("kind: Primary")), "the lock is among them");
+  ok(objects.some((text) => text.includes("kind: Status")), "the status file is among them");
+  for (const text of objects) doesNotMatch(text, HIDDEN);
+  const { store } = stage.sandbox.api;
+  const state = store.get({ apiVersion: "v1", kind: "ConfigMap", namespace: NAMESPACE, name: `serin-${NAME}` });
+  ok(stringAt(state, "data", "state"));
+  doesNotMatch(JSON.stringify(state), HIDDEN);
+  const said = stage.announced.map(({ message, details }) => JSON.stringify([message, details])).join("\n");
+  doesNotMatch(said, HIDDEN);
+  doesNotMatch(JSON.stringify(stage.logged), HIDDEN);
+}
+
+function tokenOf(workload: KubeObject | undefined): unknown {
+  return at(workload, "spec", "template", "spec", "containers", 0, "env", 0, "value");
+}
+
+function captures({ sandbox }: FaultStage): readonly string[] {
+  return sandbox.api.store.list("v1", "Secret", NAMESPACE).map(({ metadata }) => metadata.name)
+    .filter((name) => name.startsWith(`serin-${NAME}-`));
+}
+
+Deno.test("a release that Helm renders: promoted, and put back in its values", () =>
+  withLive(async ({ stage }) => {
+    const { sandbox } = stage;
+    const load = usersOf(stage, NAME);
+    strictEqual(tagOf(sandbox, `${NAME}-primary`), "1.0.0");
+    strictEqual(tokenOf(deployment(sandbox, `${NAME}-primary`)), SECRET);
+    closeGate(stage, NAME);
+    await bumpRelease(stage, "2.0.0");
+    await stage.of(NAME).see("at half", (view) => view.phase === "waiting-promotion" && view.weight === 50);
+    await keptSecret(stage);
+    openGate(stage, NAME);
+    await stage.of(NAME).see("promoted", promoted("2.0.0"));
+    await rests(sandbox, NAME, "2.0.0");
+    strictEqual(tokenOf(deployment(sandbox, `${NAME}-primary`)), SECRET);
+    strictEqual(await sandbox.git.read(REPOSITORY, RELEASE.file), helmReleaseFile(RELEASE, { tag: "2.0.0" }));
+
+    stage.hooks.reply(`/${NAME}/check`, { status: 500, body: "no" });
+    await bumpRelease(stage, "3.0.0");
+    await stage.of(NAME).see("failed and back", (view) => view.phase === "idle" && view.last?.outcome === "failed");
+    strictEqual(await sandbox.git.read(REPOSITORY, RELEASE.file), helmReleaseFile(RELEASE, { tag: "2.0.0" }));
+    await until("the engine has taken the revert", () => tagOf(sandbox, NAME) === "2.0.0");
+    await rests(sandbox, NAME, "2.0.0");
+    await stage.of(NAME).see("at rest", (view) => view.candidate === null && view.stalled === null);
+    await load.stop();
+    deepStrictEqual(load.log.filter(({ status }) => status !== 200), []);
+    match((await decisionsOf(sandbox, NAME)).join("\n"), /Initialise[^]*Promote demo\/shop[^]*Revert demo\/shop/);
+    await keptSecret(stage);
+    strictEqual(captures(stage).length, 2, "the lock's and the one before it");
+  }));
