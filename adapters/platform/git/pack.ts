@@ -114,7 +114,10 @@ class PackReader {
     if (plain === undefined) throw new AnswerFault("broken", `the pack holds an object of unknown type ${type}`);
     const object = { type: plain, bytes };
     const oid = oidOf(object);
-    this.#settle(entry, oid, this.#store.addDeflated(oid, object, { source: this.#pack, from, end: cursor.at }));
+    const number = this.#store.addDeflated(oid, object, { source: this.#pack, from, end: cursor.at });
+    // Deltas mostly stand near their base, which would have to be inflated again for them.
+    if (sizeBytes >= CACHED_BYTES_MIN) this.#cache.put(number, { type: plain, bytes: bytes.slice() });
+    this.#settle(entry, oid, number);
     return sizeBytes;
   }
 

@@ -15,6 +15,9 @@ const ENTRY_BYTES_MIN = 9;
 const OFFSET_DELTA = 6;
 const REFERENCE_DELTA = 7;
 
+/** Short contents, one after the other, of whichever pack: nobody waits between inflating one and using it. */
+const scratch = new Uint8Array(LONG_BYTES);
+
 /** What stands before an entry's content: its type, size once inflated, and for a delta where its base is. */
 export interface EntryHead {
   readonly type: number;
@@ -30,8 +33,6 @@ export class PackCursor {
   at = HEADER_BYTES;
   readonly #buffer: Buffer<ArrayBuffer>;
   readonly #end: number;
-  /** Short contents, one after the other. */
-  readonly #scratch = new Uint8Array(LONG_BYTES);
 
   /** @throws {AnswerFault} "broken" when the bytes are no pack of version 2 */
   constructor(pack: Uint8Array<ArrayBuffer>) {
@@ -84,8 +85,8 @@ export class PackCursor {
   inflate(sizeBytes: number): Uint8Array<ArrayBuffer> {
     if (this.at > this.#end) throw new AnswerFault("broken", "the pack ends inside an object");
     if (sizeBytes <= LONG_BYTES) {
-      this.at = inflateInto(this.#scratch, sizeBytes, this.#buffer, { from: this.at, end: this.#end });
-      return this.#scratch.subarray(0, sizeBytes);
+      this.at = inflateInto(scratch, sizeBytes, this.#buffer, { from: this.at, end: this.#end });
+      return scratch.subarray(0, sizeBytes);
     }
     // Deflate never grows data by more than a few bytes a block, so a window of this length holds the whole stream.
     const windowEnd = Math.min(this.#end, this.at + sizeBytes + (sizeBytes >> 3) + 4096);

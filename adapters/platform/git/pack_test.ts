@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { deflateSync } from "node:zlib";
 import fc from "fast-check";
 import { type GitObject, oidOf } from "./objects.ts";
@@ -16,7 +17,10 @@ function blob(content: string): GitObject {
 
 /** A pack of raw entries with a right header and checksum. */
 function packOf(count: number, ...entries: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const body = concatBytes([text.encode("PACK"), Uint8Array.of(0, 0, 0, 2, 0, 0, 0, count), ...entries]);
+  const head = new DataView(new ArrayBuffer(8));
+  head.setUint32(0, 2);
+  head.setUint32(4, count);
+  const body = concatBytes([text.encode("PACK"), new Uint8Array(head.buffer), ...entries]);
   return concatBytes([body, createHash("sha1").update(body).digest()]);
 }
 
@@ -94,4 +98,93 @@ Deno.test("a pack that would grow beyond the bound is refused before it does", a
   const pack = writePack([{ type: "blob", bytes: new Uint8Array(100_000) }]);
   assert.ok(pack.length < 400);
   await expectFault("too-large", pack, { inflatedBytesMax: 99_999 });
+});
+
+/** Deltas that each make their base with one more "!", from the last to the first; the first base comes at the end. */
+function chain(length: number) {
+  const objects = [blob("x")];
+  const entries: Uint8Array[] = [entry(3, text.encode("x"))];
+  for (let at = 1; at <= length; at++) {
+    const base = objects[at - 1] ?? blob("");
+    const size = base.bytes.length;
+    objects.push({ type: "blob", bytes: concatBytes([base.bytes, Uint8Array.of(0x21)]) });
+    const sizes = [size, size + 1].flatMap((value) => value < 128 ? [value] : [(value & 127) | 128, value >> 7]);
+    const copy = size < 256 ? [0x90, size] : [0xb0, size & 255, size >> 8];
+    const instructions = Uint8Array.of(...sizes, ...copy, 1, 0x21);
+    entries.push(entry(7, instructions, Uint8Array.fromHex(oidOf(base))));
+  }
+  return { objects, entries: entries.reverse() };
+}
+
+Deno.test("a chain of thousands of deltas in the wrong order is resolved, and read again", async () => {
+  const { objects, entries } = chain(3000);
+  const read = await readPack(packOf(entries.length, ...entries), NONE, { inflatedBytesMax: 100_000_000 });
+  assert.equal(read.size, objects.length);
+  for (const object of objects) assert.deepEqual(read.get(oidOf(object)), object);
+});
+
+Deno.test("thousands of deltas may wait for one base", async () => {
+  const base = blob("base");
+  const onto = Uint8Array.fromHex(oidOf(base));
+  const tails = Array.from({ length: 20_000 }, (_, at) => text.encode(String(at)));
+  const grown = tails.map((tail) => concatBytes([base.bytes, tail]));
+  const waiting = tails.map((tail) => {
+    const instructions = Uint8Array.of(4, 4 + tail.length, 0x90, 4, tail.length, ...tail);
+    return entry(7, instructions, onto);
+  });
+  const pack = packOf(waiting.length + 1, ...waiting, entry(3, base.bytes));
+  const read = await readPack(pack, NONE, LIMITS);
+  assert.equal(read.size, waiting.length + 1);
+  for (const bytes of grown) assert.ok(read.has(oidOf({ type: "blob", bytes })));
+});
+
+Deno.test("a pack may hold an object twice, whole and as a delta, and has it once", async () => {
+  const [first, second] = [blob("hello"), blob("hello!")];
+  const grown = entry(7, delta(5, 5), Uint8Array.fromHex(oidOf(first)));
+  const read = await readPack(
+    packOf(5, grown, entry(3, first.bytes), entry(3, first.bytes), grown, entry(3, second.bytes)),
+    NONE,
+    LIMITS,
+  );
+  assert.deepEqual([...read.keys()].sort(), [first, second].map(oidOf).sort());
+});
+
+Deno.test("deltas that wait for each other, or for themselves, leave the pack incomplete", async () => {
+  const [one, other] = [blob("hello"), blob("hello!")].map((object) => Uint8Array.fromHex(oidOf(object)));
+  await expectFault("incomplete", packOf(2, entry(7, delta(5, 5), one), entry(7, delta(6, 5), other)));
+  await expectFault("incomplete", packOf(1, entry(7, delta(5, 5), other)));
+});
+
+Deno.test("a delta whose base is no beginning of an object is broken", async () => {
+  const first = entry(3, text.encode("hello"));
+  const between = (distance: number) => packOf(2, first, entry(6, delta(5, 5), Uint8Array.of(distance)));
+  assert.equal((await readPack(between(first.length), NONE, LIMITS)).size, 2);
+  for (let distance = 1; distance < first.length + 12; distance++) {
+    if (distance !== first.length) await expectFault("broken", between(distance));
+  }
+});
+
+Deno.test("deltas of a few bytes cannot have large bases read again and again", async () => {
+  const sizeBytes = 5_000_000;
+  const bases = [1, 2].map((value): GitObject => ({ type: "blob", bytes: new Uint8Array(sizeBytes).fill(value) }));
+  const whole = writePack(bases).slice(12, -20);
+  const size = [sizeBytes & 127 | 128, (sizeBytes >> 7) & 127 | 128, (sizeBytes >> 14) & 127 | 128, sizeBytes >> 21];
+  const small = Array.from({ length: 40 }, (_, at) => {
+    const base = Uint8Array.fromHex(oidOf(bases[at % 2] ?? blob("")));
+    return entry(7, Uint8Array.of(...size, 2, 0x90, 1, 1, at), base);
+  });
+  const pack = packOf(2 + small.length, whole, ...small);
+  await expectFault("too-large", pack, { inflatedBytesMax: 50_000_000 });
+  assert.equal((await readPack(pack, NONE, { inflatedBytesMax: 500_000_000 })).size, 42);
+});
+
+Deno.test("reading a large pack leaves the event loop to others in between", async () => {
+  const objects = Array.from({ length: 20_000 }, (_, at) => blob(`object ${at}`));
+  const pack = writePack(objects);
+  let isRead = false;
+  const reading = readPack(pack, NONE, LIMITS).finally(() => isRead = true);
+  let turns = 0;
+  for (; !isRead; turns++) await setImmediate();
+  assert.equal((await reading).size, objects.length);
+  assert.ok(turns >= 15, `only ${turns} turns`);
 });
