@@ -20,7 +20,8 @@ import type { Http } from "../ports/http.ts";
 import type { Measurement, MetricLabels, PlannedQuery } from "../ports/metrics.ts";
 import { configDifference } from "./config_difference.ts";
 import { observedDigests } from "./digests.ts";
-import { choose, engineOf, refsOf } from "./facts.ts";
+import { likelyCause } from "./engine_changes.ts";
+import { choose, engineOf, ownersOf, refsOf } from "./facts.ts";
 import { compareRendered } from "./rendered.ts";
 import { secretCopies } from "./secrets.ts";
 import type { Tables } from "./tables.ts";
@@ -81,13 +82,32 @@ async function compare(askers: Askers, canary: Canary, release: Release, signal:
   const dry = await cluster.apply(parts.workload, { dryRun: true, force: true, signal });
   const live = cluster.get(refs.targetRef);
   return {
-    difference: live === undefined ? null : workload.difference(canary, live, dry) ??
-      await configDifference(cluster, { namespace: canary.id.namespace, release }, signal),
+    difference: live === undefined ? null : await differenceOf(askers, { canary, release, live, dry }, signal),
     templateDigest: live === undefined ? "" : digestOf(at(live, "spec", "template") ?? null),
     primary: parts.workload,
     configs: parts.configs.filter((config) => config.kind !== "Secret"),
     digests: live === undefined ? {} : await observedDigests(cluster, live, signal),
   };
+}
+
+interface Compared {
+  readonly canary: Canary;
+  readonly release: Release;
+  readonly live: KubeObject;
+  /** The primary as the server would have it. */
+  readonly dry: KubeObject;
+}
+
+/** In words, with what the engine does to the target where that may be why; null: they are alike. */
+async function differenceOf(
+  { cluster, tables }: Askers,
+  { canary, release, live, dry }: Compared,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const difference = choose(tables, canary).workload.difference(canary, live, dry);
+  if (difference === null) return await configDifference(cluster, { namespace: canary.id.namespace, release }, signal);
+  const owners = [...tables.engines.values()].flatMap((engine) => ownersOf(cluster, engine, live));
+  return `${difference}${likelyCause(owners, canary, release)}`;
 }
 
 interface HookTurn {

@@ -10,7 +10,8 @@ import { BugError, ForeignError } from "../errors.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { EngineAdapter } from "../ports/engine.ts";
 import type { WorkloadAdapter } from "../ports/workload.ts";
-import type { Refs } from "./facts.ts";
+import { changedByEngine } from "./engine_changes.ts";
+import { ownersOf, type Refs } from "./facts.ts";
 import { undecided } from "./undecided.ts";
 
 /** A person says: this object may be taken over. */
@@ -55,7 +56,10 @@ export function preflight(cluster: Cluster, input: PreflightInput): string | nul
   const route = foreignRoute(input);
   if (route !== null) return route;
   if (input.engine.applies) return null;
-  return missingKind(cluster, input) ?? replicasByEngine(input) ?? apexByEngine(cluster, input);
+  // A primary that is still to be brought up from its lock needs no candidate.
+  const owners = input.locked && primary === undefined ? [] : ownersOf(cluster, input.engine, live);
+  return missingKind(cluster, input) ?? replicasByEngine(input) ?? apexByEngine(cluster, input) ??
+    changedByEngine(owners, canary, candidate);
 }
 
 /** Who else looks after an object; null when it is ours or was handed over. */

@@ -7,8 +7,10 @@ import type { Catalogue, CatalogueEntry, Complaint, Manifest } from "../core/cat
 import { stringAt } from "../core/kube_object.ts";
 import { Shared } from "../core/shared.ts";
 import type { Capabilities } from "./capabilities.ts";
+import { checkEngineObjects } from "./check_engine_objects.ts";
 import { sortComplaints, type SpecDocument } from "./complaints.ts";
 import type { Resolved } from "./context.ts";
+import { isEngineObject } from "./engine_transforms.ts";
 import { comparePlaces, identityKey, ManifestIndex } from "./manifest_index.ts";
 import { MultiMap } from "./multi_map.ts";
 import { parseCanary } from "./parse_canary.ts";
@@ -41,6 +43,8 @@ export class CatalogueIndex {
   /** By the kustomization file. */
   readonly #rendered = new Map<string, Rendered>();
   readonly #manifests = new ManifestIndex();
+  /** By which engines apply folders; replaced, never changed. */
+  #engines: readonly Manifest[] = [];
   readonly #canaries = new MultiMap<SpecDocument>((a, b) => comparePlaces(a.place, b.place));
   readonly #templates = new MultiMap<Named<MetricTemplate>>(compareNamed);
   readonly #providers = new MultiMap<Named<AlertProvider>>(compareNamed);
@@ -60,7 +64,12 @@ export class CatalogueIndex {
 
   /** Takes a file in, or out with null. */
   update(path: string, file: ParsedFile | null): void {
-    this.#manifests.replace(this.#files.get(path)?.manifests ?? [], file?.manifests ?? []);
+    const [before, after] = [this.#files.get(path)?.manifests ?? [], file?.manifests ?? []];
+    this.#manifests.replace(before, after);
+    const engines = after.filter(({ object }) => isEngineObject(object));
+    if (engines.length > 0 || before.some(({ object }) => isEngineObject(object))) {
+      this.#engines = [...this.#engines.filter((known) => !before.includes(known)), ...engines];
+    }
     this.#replace(path, file);
   }
 
@@ -217,6 +226,8 @@ export class CatalogueIndex {
       unread: (near) => this.#unread(near),
     });
     complaints.push(...more.map((complaint) => placed(complaint, document)));
+    const engines = ask(() => this.#engines);
+    if (found !== null) complaints.push(...checkEngineObjects(parsed.canary, found.target, engines));
     const hasErrors = complaints.some(({ severity }) => severity === "error");
     if (found === null || hasErrors) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
     const entry = {

@@ -202,3 +202,33 @@ Deno.test("CatalogueIndex says after any updates what a build from scratch says"
     { numRuns: 300 },
   );
 });
+
+Deno.test("an engine's object that changes what a canary's folder declares is warned of, at its own place", () => {
+  const flux = (spec: string) =>
+    `apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux}\nspec: ${spec}\n`;
+  const index = new CatalogueIndex(capabilities);
+  const put = (path: string, text: string | null) => index.update(path, text === null ? null : file(path, text));
+  const warned = () => {
+    const entry = index.build("c1").entries.get("shop/web");
+    if (entry?.type !== "canary") throw new Error("the canary is broken");
+    return entry.warnings.map(({ file, line, field, message }) => `${file}:${line} ${field}: ${message}`);
+  };
+  put("apps/web/canary.yaml", canaryText("web"));
+  put("apps/web/web.yaml", deploymentText("web"));
+  assert.deepEqual(warned(), []);
+  put("clusters/eu.yaml", flux('{path: ./apps, images: [{name: web, newTag: "2"}]}'));
+  const why =
+    'clusters/eu.yaml:1 spec.images[0]: Kustomization "apps" changes Deployment "web" here, and that is not read';
+  assert.deepEqual(warned(), [why]);
+  put("clusters/eu.yaml", flux('{path: ./other, images: [{name: web, newTag: "2"}]}'));
+  assert.deepEqual(warned(), []);
+  put("clusters/eu.yaml", flux('{path: ./apps/web, images: [{name: web, newTag: "1"}]}'));
+  assert.deepEqual(warned(), []);
+  put("clusters/us.yaml", flux("{path: ./apps, postBuild: {substitute: {TAG: a}}}"));
+  put("apps/web/web.yaml", deploymentText("web", "web:${TAG}"));
+  assert.deepEqual(warned(), [
+    'clusters/us.yaml:1 spec.postBuild: Kustomization "apps" changes Deployment "web" here, and that is not read',
+  ]);
+  put("clusters/us.yaml", null);
+  assert.deepEqual(warned(), []);
+});
