@@ -104,8 +104,9 @@ async function differenceOf(
   { canary, release, live, dry }: Compared,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const difference = choose(tables, canary).workload.difference(canary, live, dry);
-  if (difference === null) return await configDifference(cluster, { namespace: canary.id.namespace, release }, signal);
+  const difference = choose(tables, canary).workload.difference(canary, live, dry) ??
+    await configDifference(cluster, { namespace: canary.id.namespace, release }, signal);
+  if (difference === null) return null;
   const owners = [...tables.engines.values()].flatMap((engine) => ownersOf(cluster, engine, live));
   return `${difference}${likelyCause(owners, canary, release)}`;
 }
