@@ -152,3 +152,80 @@ Deno.test("a release that Helm renders: promoted, and put back in its values", (
     await keptSecret(stage);
     strictEqual(captures(stage).length, 2, "the lock's and the one before it");
   }));
+
+Deno.test("a live release: restarts, hands on the target, a capture that is lost, and a primary that is deleted", () =>
+  withLive(async ({ stage, helm }) => {
+    const { sandbox } = stage;
+    const { store } = sandbox.api;
+    const started = () => stage.of(NAME).announced().filter(({ kind }) => kind === "started").length;
+    // A restart and an edit by hand are no release of the engine's, nor is a rendering that comes to the same.
+    const restartedAt = { "kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z" };
+    const restart = { spec: { template: { metadata: { annotations: restartedAt } } } };
+    store.patch(TARGET, restart, { manager: "kubectl-rollout" });
+    const { apiVersion, kind } = TARGET;
+    const bare = { apiVersion, kind, metadata: { name: NAME, namespace: NAMESPACE } };
+    const edit = { name: "app", env: [{ name: "BY_HAND", value: "1" }] };
+    const edited = { ...bare, spec: { template: { spec: { containers: [edit] } } } };
+    store.apply(edited, { manager: "somebody", force: true });
+    await sandbox.git.commit(REPOSITORY, { "README.md": "# hello\n" }, { message: "Say hello" });
+    const commit = await sandbox.git.tip(REPOSITORY);
+    await stage.of(NAME).see("the agent has seen it", (view) => view.source.commit === commit);
+    await stage.of(NAME).see("at rest", (view) => view.phase === "idle" && view.stalled === null);
+    strictEqual(started(), 0);
+    // The engine's next release takes the edit back with it: Helm replaces what it owns, and the rest was its own.
+    store.apply(bare, { manager: "somebody", force: true });
+
+    closeGate(stage, NAME);
+    await bumpRelease(stage, "2.0.0");
+    await stage.of(NAME).see("at half", (view) => view.phase === "waiting-promotion" && view.weight === 50);
+    await stage.stopAgent();
+    openGate(stage, NAME);
+    await stage.startAgent();
+    await stage.of(NAME).see("promoted after a restart", promoted("2.0.0"));
+    await rests(sandbox, NAME, "2.0.0");
+
+    // What was kept is lost, the primary too, and the engine has rendered something newer that is held back.
+    await stage.stopAgent();
+    for (const name of captures(stage)) store.remove({ apiVersion: "v1", kind: "Secret", namespace: NAMESPACE, name });
+    closeGate(stage, NAME);
+    await bumpRelease(stage, "3.0.0");
+    await until("the engine has rendered it", () => tagOf(sandbox, NAME) === "3.0.0");
+    store.remove({ ...TARGET, name: `${NAME}-primary` });
+    await stage.startAgent();
+    await until("the primary is back", () => tagOf(sandbox, `${NAME}-primary`) === "2.0.0");
+    strictEqual(tokenOf(deployment(sandbox, `${NAME}-primary`)), SECRET);
+    await stage.of(NAME).see("at half again", (view) => view.phase === "waiting-promotion" && view.weight === 50);
+    ok(captures(stage).length >= 2);
+
+    // A newer release restarts the rollout: the paused target shows what the engine wrote.
+    await bumpRelease(stage, "4.0.0");
+    openGate(stage, NAME);
+    await stage.of(NAME).see("the newer one promoted", promoted("4.0.0"));
+    await rests(sandbox, NAME, "4.0.0");
+    ok(helm().polls);
+    await keptSecret(stage);
+  }));
+
+Deno.test("a live release whose chart's own content changed is held, with its image offered as a branch", () =>
+  withLive(async ({ stage }) => {
+    const { sandbox } = stage;
+    stage.hooks.reply(`/${NAME}/check`, { status: 500, body: "no" });
+    // The token is part of the pod template: more than the image differs.
+    const secret = { apiVersion: "v1", kind: "Secret", namespace: NAMESPACE, name: `${NAME}-values` };
+    store(sandbox).patch(secret, { data: { token: btoa("another-token") } });
+    await bumpRelease(stage, "2.0.0");
+    const view = await stage.of(NAME).see("failed", (seen) => seen.phase === "idle" && seen.last?.outcome === "failed");
+    match(view.last?.reason ?? "", /more than images differs from the lock/);
+    strictEqual(await sandbox.git.read(REPOSITORY, RELEASE.file), helmReleaseFile(RELEASE, { tag: "2.0.0" }));
+    const branches = await bareGit(sandbox, "branch", "--list", "serin/revert/*", "--format=%(refname:short)");
+    match(branches, /^serin\/revert\/demo\/shop\//);
+    const offered = await bareGit(sandbox, "show", `${branches.trim()}:${RELEASE.file}`);
+    strictEqual(offered, helmReleaseFile(RELEASE, { tag: "1.0.0" }));
+    await rests(sandbox, NAME, "1.0.0");
+    strictEqual(tokenOf(deployment(sandbox, `${NAME}-primary`)), SECRET);
+    for (const text of await allObjects(stage)) doesNotMatch(text, /another-token/);
+  }));
+
+function store({ api }: FaultStage["sandbox"]): FaultStage["sandbox"]["api"]["store"] {
+  return api.store;
+}
