@@ -2,14 +2,18 @@
  * Parts that many values have in common, kept once: what a thousand manifests say alike (ports, resources, an analysis) is
  * one object. For values that nobody changes. Does no I/O.
  */
+import { Alike } from "./alike.ts";
+import { exact } from "./exact.ts";
 import { Recent } from "./recent.ts";
 
 /** Parts that are remembered; what is unlike all others is soon pushed out by what comes again and again. */
 const PARTS_MAX = 1024;
 
 export class Shared {
-  readonly #parts = new Recent<string, object>(PARTS_MAX);
+  readonly #parts = new Recent<string, object>(PARTS_MAX, (_key, part) => this.#numbers.delete(part));
+  /** Of parts that are remembered. */
   readonly #numbers = new WeakMap<object, number>();
+  readonly #texts = new Alike();
   #next = 0;
 
   /** The same value, made of parts that were met before where there are such. Keys keep their order. */
@@ -24,11 +28,17 @@ export class Shared {
     return shared;
   }
 
-  /** The value itself where all of its parts stay as they are, else a copy of the same shape. */
+  /** A text for later, which takes little room when it is like others. */
+  text(text: string): () => string {
+    const packed = this.#texts.pack(text);
+    return () => this.#texts.unpack(packed);
+  }
+
+  /** The value itself where all of its parts stay as they are, else a copy of the same shape; lists without spare room. */
   #ofParts(value: Readonly<Record<string, unknown>> | readonly unknown[]): object {
     if (Array.isArray(value)) {
       const parts = value.map((part) => this.of(part));
-      return parts.every((part, index) => part === value[index]) ? value : parts;
+      return exact(parts);
     }
     const fields = Object.entries(value).map(([name, part]) => [name, part, this.of(part)] as const);
     const changed = fields.filter(([, part, shared]) => part !== shared);

@@ -44,3 +44,9 @@ Deno.test("what only looks alike is not one", () => {
   ];
   for (const [left, right] of pairs) notEqual(shared.of(left), shared.of(right));
 });
+
+Deno.test("texts come back as they were, though only the difference from another is kept", () => {
+  const shared = new Shared();
+  const texts = ["a", "b"].map((name) => `kind: Canary\nname: ${name}\n${"analysis: { interval: 10s }\n".repeat(20)}`);
+  deepStrictEqual(texts.map((text) => shared.text(text)).map((again) => again()), texts);
+});

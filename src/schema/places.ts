@@ -64,11 +64,15 @@ function readFile(content: string): ReadFile {
   return { content, counter, documents };
 }
 
-/** Reads all documents of a YAML or JSON file; empty ones are left out. */
-export function readYaml(content: string): YamlFile {
+/**
+ * Reads all documents of a YAML or JSON file; empty ones are left out.
+ *
+ * @param again the same content, for whoever asks for lines later; kept as it is unless told otherwise
+ */
+export function readYaml(content: string, again: () => string = () => content): YamlFile {
   const plain = readPlainYaml(content);
   if (plain !== null) {
-    const documents = plain.map(({ value, line }, index) => placed(content, { value: compact(value), line, index }));
+    const documents = plain.map(({ value, line }, index) => placed(again, { value: compact(value), line, index }));
     return { type: "documents", documents };
   }
   try {
@@ -80,7 +84,7 @@ export function readYaml(content: string): YamlFile {
     const documents = filled(read).map(({ document, contents }, index) => {
       const value = document.toJS({ maxAliasCount: ALIASES_MAX }) as Json;
       const line = lineAt(document, contents, { path: [], counter: read.counter });
-      return placed(content, { value: NOT_JSON.test(content) ? value : compact(value), line, index });
+      return placed(again, { value: NOT_JSON.test(content) ? value : compact(value), line, index });
     });
     return { type: "documents", documents };
   } catch (error) {
@@ -110,10 +114,10 @@ function compact(value: Json): Json {
  *
  * @param found.index among the documents that are not empty
  */
-function placed(content: string, found: { readonly value: Json; readonly line: number; readonly index: number }) {
+function placed(again: () => string, found: { readonly value: Json; readonly line: number; readonly index: number }) {
   const { value, line, index } = found;
   const lineOf = (path: FieldPath): number => {
-    const read = readAgain(content);
+    const read = readAgain(again());
     const same = filled(read)[index];
     return same === undefined ? line : lineAt(same.document, same.contents, { path, counter: read.counter });
   };

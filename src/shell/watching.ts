@@ -65,8 +65,10 @@ export function createWatching(options: {
   }
 
   function index(key: string, objects: readonly ObjectRef[]): void {
-    forget(key);
     const keys = objects.map(refKey);
+    const before = refs.get(key) ?? [];
+    if (before.length === keys.length && keys.every((ref, at) => ref === before[at])) return;
+    forget(key);
     refs.set(key, keys);
     for (const ref of keys) {
       const known = ownersOf(ref);

@@ -5,6 +5,7 @@
 import { type AlertProvider, type CanaryId, canaryKey, type MetricTemplate } from "../core/canary.ts";
 import type { Catalogue, CatalogueEntry, Complaint, Manifest } from "../core/catalogue.ts";
 import { stringAt } from "../core/kube_object.ts";
+import { exact } from "../core/exact.ts";
 import { Shared } from "../core/shared.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { checkEngineObjects } from "./check_engine_objects.ts";
@@ -17,12 +18,22 @@ import { parseCanary } from "./parse_canary.ts";
 import type { Named, ParsedFile } from "./parse_file.ts";
 import { profileDocument } from "./profiles.ts";
 import { idOf } from "./read_spec.ts";
-import { resolveRelease } from "./resolve_release.ts";
+import { type ResolvedRelease, resolveRelease } from "./resolve_release.ts";
+
+/** One of the index's own ways to look something up, so that thousands of canaries need none of their own. */
+type Look = (key: string) => unknown;
+
+/** What was looked up on the way, and what there was. */
+interface Asked {
+  readonly look: Look;
+  readonly key: string;
+  readonly seen: unknown;
+}
 
 /** A canary that was read, with everything that was asked for on the way. */
 interface Remembered {
   readonly document: SpecDocument;
-  readonly asked: readonly { readonly read: () => unknown; readonly seen: unknown }[];
+  readonly asked: readonly Asked[];
   readonly entry: Extract<CatalogueEntry, { type: "canary" }>;
 }
 
@@ -45,6 +56,8 @@ export class CatalogueIndex {
   readonly #manifests = new ManifestIndex();
   /** By which engines apply folders; replaced, never changed. */
   #engines: readonly Manifest[] = [];
+  readonly #find = (identity: string): readonly Manifest[] => this.#manifests.find(identity);
+  readonly #enginesNow = (): readonly Manifest[] => this.#engines;
   readonly #canaries = new MultiMap<SpecDocument>((a, b) => comparePlaces(a.place, b.place));
   readonly #templates = new MultiMap<Named<MetricTemplate>>(compareNamed);
   readonly #providers = new MultiMap<Named<AlertProvider>>(compareNamed);
@@ -195,21 +208,21 @@ export class CatalogueIndex {
     const rivals = (targets.get(targetKey(document.value)) ?? []).filter((other) => other !== key);
     const known = this.#remembered.get(key);
     const isCurrent = known?.document === document && rivals.length === 0 &&
-      known.asked.every(({ read, seen }) => read() === seen);
+      known.asked.every(({ look, key: of, seen }) => look(of) === seen);
     if (known !== undefined && isCurrent) {
       return { ...known.entry, release: { ...known.entry.release, commit } };
     }
-    const asked: { read: () => unknown; seen: unknown }[] = [];
-    const ask = <T>(read: () => T): T => {
-      const seen = read();
-      asked.push({ read, seen });
+    const asked: Asked[] = [];
+    const ask = <T>(look: (key: string) => T, of: string): T => {
+      const seen = look(of);
+      asked.push({ look, key: of, seen });
       return seen;
     };
     const { file } = document.place;
     const rendered = this.#rendered.get(file);
     const named = <T>(all: MultiMap<Named<T>>, inside: MultiMap<Named<T>> | undefined, ref: CanaryId): Resolved<T> => {
       const own = inside?.get(canaryKey(ref)) ?? [];
-      return own.length > 0 ? resolved(own, all, ref) : resolved(ask(() => all.get(canaryKey(ref))), all, ref);
+      return resolved(own.length > 0 ? own : ask(all.get, canaryKey(ref)), all, ref);
     };
     const parsed = parseCanary(document, {
       capabilities: this.#capabilities,
@@ -221,22 +234,22 @@ export class CatalogueIndex {
     if (rivals.length > 0) complaints.push(shared(document, id, rivals));
     if (parsed.canary === null) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
     const { found, complaints: more } = resolveRelease(parsed.canary, commit, {
-      find: (identity) => rendered?.manifests.find(identity) ?? ask(() => this.#manifests.find(identity)),
+      find: (identity) => rendered?.manifests.find(identity) ?? ask(this.#find, identity),
       namesLike: (ref) => (rendered?.manifests ?? this.#manifests).namesLike(ref),
       unread: (near) => this.#unread(near),
     });
     complaints.push(...more.map((complaint) => placed(complaint, document)));
-    const engines = ask(() => this.#engines);
+    const engines = ask(this.#enginesNow, "");
     if (found !== null) complaints.push(...checkEngineObjects(parsed.canary, found.target, engines));
     const hasErrors = complaints.some(({ severity }) => severity === "error");
     if (found === null || hasErrors) return { type: "broken", id, file, complaints: sortComplaints(complaints) };
     const entry = {
       type: "canary" as const,
       canary: this.#shared.of(parsed.canary),
-      ...found,
-      warnings: sortComplaints(complaints),
+      ...kept(found),
+      warnings: exact(sortComplaints(complaints)),
     };
-    this.#remembered.set(key, { document, asked, entry });
+    this.#remembered.set(key, { document, asked: exact(asked), entry });
     return entry;
   }
 
@@ -265,6 +278,11 @@ export class CatalogueIndex {
       ];
     });
   }
+}
+
+function kept({ release, target, configs }: NonNullable<ResolvedRelease["found"]>) {
+  const lists = { images: exact(release.images), configs: exact(release.configs) };
+  return { release: { ...release, ...lists }, target, configs: exact(configs) };
 }
 
 function renderedOf(file: ParsedFile): Rendered {

@@ -3,6 +3,7 @@
  * one was folded in, not as much as the repository.
  */
 import type { Manifest, ManifestPlace } from "../core/catalogue.ts";
+import { exact } from "../core/exact.ts";
 import { refKey, refOf, stringAt } from "../core/kube_object.ts";
 import { groupOf } from "./capabilities.ts";
 
@@ -49,7 +50,7 @@ export class ManifestIndex {
   replace(before: readonly Manifest[], after: readonly Manifest[]): void {
     for (const manifest of before) this.#change(manifest, (list) => list.filter((other) => other !== manifest));
     for (const manifest of after) {
-      this.#change(manifest, (list) => [...list, manifest].sort((a, b) => comparePlaces(a.place, b.place)));
+      this.#change(manifest, (list) => exact([...list, manifest].sort((a, b) => comparePlaces(a.place, b.place))));
     }
     this.#names = null;
   }

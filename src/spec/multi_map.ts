@@ -1,5 +1,7 @@
 /** A map with several values a key, in an order that does not depend on when they came. Lists are replaced, never changed, so that their identity tells whether anything did. */
 
+import { exact } from "../core/exact.ts";
+
 const NONE: readonly never[] = [];
 
 /** Values by key; a key without values is absent. */
@@ -13,12 +15,10 @@ export class MultiMap<T> {
   }
 
   /** The values in order; the same list as long as nothing changed. */
-  get(key: string): readonly T[] {
-    return this.#lists.get(key) ?? NONE;
-  }
+  readonly get = (key: string): readonly T[] => this.#lists.get(key) ?? NONE;
 
   add(key: string, value: T): void {
-    this.#lists.set(key, [...this.get(key), value].sort(this.#compare));
+    this.#lists.set(key, exact([...this.get(key), value].sort(this.#compare)));
   }
 
   remove(key: string, value: T): void {

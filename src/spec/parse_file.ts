@@ -5,6 +5,7 @@
 import type { AlertProvider, CanaryId, MetricTemplate } from "../core/canary.ts";
 import type { Complaint, Manifest } from "../core/catalogue.ts";
 import { isJsonObject, type Json, type KubeObject, listAt, stringAt } from "../core/kube_object.ts";
+import { exact } from "../core/exact.ts";
 import type { Shared } from "../core/shared.ts";
 import { listed, nearest } from "../schema/nearest.ts";
 import { readYaml, type YamlDocument } from "../schema/places.ts";
@@ -74,7 +75,10 @@ export function parseFile(path: string, bytes: Uint8Array, shared: Shared | null
     const message = `Is left out: it has ${bytes.length} bytes, and ${FILE_SIZE_MAX_BYTES} is the most that is read`;
     return unread(path, "unknown", message, [about(path, 0, { message, fix: "Split the file", severity: "warning" })]);
   }
-  const read = readYaml(content);
+  // Lines are asked for of Canaries alone, and seldom.
+  const read = shared !== null && content.includes("Canary")
+    ? readYaml(content, shared.text(content))
+    : readYaml(content);
   if (read.type === "documents") {
     const documents = shared === null
       ? read.documents
@@ -127,20 +131,24 @@ export function parseDocuments(path: string, documents: readonly YamlDocument[])
     path,
     state: nameless ? "unknown" : "parsed",
     reason: nameless ? "a Canary in it has no usable name or namespace" : "",
-    manifests,
-    canaryDocs,
-    profiled: manifests.filter(({ object }) =>
-      stringAt(object, "metadata", "annotations", PROFILE_ANNOTATION) !== undefined
+    manifests: exact(manifests),
+    canaryDocs: exact(canaryDocs),
+    profiled: exact(
+      manifests.filter(({ object }) => stringAt(object, "metadata", "annotations", PROFILE_ANNOTATION) !== undefined),
     ),
-    templates: ofKind("MetricTemplate").map((document) => {
-      const { template, complaints } = parseMetricTemplate(document);
-      return named(document, template, complaints);
-    }),
-    providers: ofKind("AlertProvider").map((document) => {
-      const { provider, complaints } = parseAlertProvider(document);
-      return named(document, provider, complaints);
-    }),
-    complaints: ours.flatMap(unknownKind),
+    templates: exact(
+      ofKind("MetricTemplate").map((document) => {
+        const { template, complaints } = parseMetricTemplate(document);
+        return named(document, template, complaints);
+      }),
+    ),
+    providers: exact(
+      ofKind("AlertProvider").map((document) => {
+        const { provider, complaints } = parseAlertProvider(document);
+        return named(document, provider, complaints);
+      }),
+    ),
+    complaints: exact(ours.flatMap(unknownKind)),
   };
 }
 
