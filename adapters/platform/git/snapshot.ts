@@ -7,6 +7,7 @@ import { AnswerFault } from "./pkt_line.ts";
 import { kindOf } from "./tree.ts";
 import { TreeCursor } from "./tree_cursor.ts";
 import { diffTrees, listFiles, type PathChange } from "./tree_walk.ts";
+import { Turns } from "./turns.ts";
 
 export class StoredSnapshot implements Snapshot {
   readonly commit: Oid;
@@ -14,6 +15,7 @@ export class StoredSnapshot implements Snapshot {
   readonly store: ObjectStore;
   #parsed: ParsedCommit | undefined;
   #cursor: TreeCursor | undefined;
+  readonly #turns = new Turns();
 
   constructor(store: ObjectStore, commit: Oid) {
     this.store = store;
@@ -25,21 +27,27 @@ export class StoredSnapshot implements Snapshot {
   }
 
   read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#local(() => {
+    return this.#local(async () => {
       this.#cursor ??= new TreeCursor(this.store, this.parsed().tree);
       const entry = this.#cursor.find(path);
       if (entry === undefined || kindOf(entry.mode) !== "file") return undefined;
-      return this.store.get(entry.oid)?.bytes;
+      const bytes = this.store.get(entry.oid)?.bytes;
+      // Who reads one file after the other waits for nothing, and would leave nobody else a turn.
+      if (this.#turns.isDue(bytes?.length ?? 0)) await this.#turns.next();
+      return bytes;
     });
   }
 
   changed(since: Snapshot): Promise<readonly PathChange[]> {
-    return this.#local(() => {
+    return this.#local(async () => {
       const was = storedSnapshot(since);
-      return diffTrees(
+      const changes = await diffTrees(
         { source: was.store, tree: was.parsed().tree },
         { source: this.store, tree: this.parsed().tree },
       );
+      // Held until here: what nobody holds may be swept between two turns.
+      was.parsed();
+      return changes;
     });
   }
 

@@ -83,34 +83,38 @@ export interface TreeSide {
 /**
  * Files that differ in content or mode, in path order. A file that became a folder, a link or a submodule counts as gone.
  */
-export function diffTrees(was: TreeSide, is: TreeSide): readonly PathChange[] {
+export async function diffTrees(was: TreeSide, is: TreeSide): Promise<readonly PathChange[]> {
   const changes: PathChange[] = [];
-  collectChanges(was, is, "", changes, 0);
-  return changes.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0));
-}
-
-function collectChanges(was: TreeSide, is: TreeSide, prefix: string, into: PathChange[], depth: number): void {
-  if (was.tree === is.tree) return;
-  refuseDepth(depth);
-  const before = entriesByName(was);
-  const after = entriesByName(is);
-  for (const name of new Set([...before.keys(), ...after.keys()])) {
-    const old = before.get(name);
-    const now = after.get(name);
-    if (old !== undefined && now !== undefined && old.oid === now.oid && old.mode === now.mode) continue;
-    const path = prefix + name;
-    const wasFile = oidIf(old, "file");
-    const isFile = oidIf(now, "file");
-    if (wasFile !== undefined || isFile !== undefined) {
-      into.push({
-        path,
-        ...(wasFile === undefined ? {} : { was: wasFile }),
-        ...(isFile === undefined ? {} : { is: isFile }),
+  const turns = new Turns();
+  const pending = [{ was, is, prefix: "", depth: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (next.was.tree === next.is.tree) continue;
+    refuseDepth(next.depth);
+    const before = entriesByName(next.was);
+    const after = entriesByName(next.is);
+    for (const name of new Set([...before.keys(), ...after.keys()])) {
+      const old = before.get(name);
+      const now = after.get(name);
+      if (old !== undefined && now !== undefined && old.oid === now.oid && old.mode === now.mode) continue;
+      const path = next.prefix + name;
+      const [wasFile, isFile] = [oidIf(old, "file"), oidIf(now, "file")];
+      if (wasFile !== undefined || isFile !== undefined) {
+        changes.push({
+          path,
+          ...(wasFile === undefined ? {} : { was: wasFile }),
+          ...(isFile === undefined ? {} : { is: isFile }),
+        });
+      }
+      pending.push({
+        was: { ...next.was, tree: oidIf(old, "folder") },
+        is: { ...next.is, tree: oidIf(now, "folder") },
+        prefix: `${path}/`,
+        depth: next.depth + 1,
       });
+      if (turns.isDue(0)) await turns.next();
     }
-    const inner = [{ ...was, tree: oidIf(old, "folder") }, { ...is, tree: oidIf(now, "folder") }] as const;
-    collectChanges(inner[0], inner[1], `${path}/`, into, depth + 1);
   }
+  return changes.sort((left, right) => (left.path < right.path ? -1 : left.path > right.path ? 1 : 0));
 }
 
 function entriesByName(side: TreeSide): ReadonlyMap<string, RawEntry> {

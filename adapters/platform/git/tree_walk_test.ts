@@ -51,7 +51,7 @@ Deno.test("a sweep keeps what the marked commits need and nothing else", async (
   assert.deepEqual([store.size, store.sizeBytes], [0, 0]);
 });
 
-Deno.test("a difference names files whose content or mode differs, and visits nothing else", () => {
+Deno.test("a difference names files whose content or mode differs, and visits nothing else", async () => {
   const objects = new Overlay(new ObjectStore());
   const blob = (content: string) => objects.put({ type: "blob", bytes: text.encode(content) });
   const tree = (...entries: readonly (readonly [mode: string, name: string, oid: string])[]) =>
@@ -71,7 +71,7 @@ Deno.test("a difference names files whose content or mode differs, and visits no
     "x",
     inner,
   ]);
-  assert.deepEqual(diffTrees({ source: objects, tree: was }, { source: objects, tree: is }), [
+  assert.deepEqual(await diffTrees({ source: objects, tree: was }, { source: objects, tree: is }), [
     { path: "a", was: blob("1"), is: blob("1") },
     { path: "b", was: blob("2") },
     { path: "x", was: blob("3") },
