@@ -11,6 +11,7 @@ import { openWorld, RIGHTS, type World, type WorldOptions } from "../world.ts";
 import { engineFaults, SLOW_POLL } from "./engine_faults.ts";
 import type { FaultyApplier } from "./engine_scene.ts";
 import { engineStories } from "./engine_stories.ts";
+import { syncOptions } from "./sync_options.ts";
 import { syncWaves } from "./sync_waves.ts";
 
 const SERVERS = ["etcd", "kubernetes", "contour", "envoy", "prometheus", "argocd", "redis"];
@@ -30,6 +31,7 @@ export const argocdFaults: Suite = {
   run: (run) =>
     besideArgoCd(run, SLOW_POLL, async (world, applier, argocd) => {
       await syncWaves(run, world, { ...argocd, nudge: applier.nudge });
+      await syncOptions(run, world, applier);
       await engineFaults(run, world, applier);
     }),
 };
