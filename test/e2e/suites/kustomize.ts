@@ -31,7 +31,17 @@ interface OverlayApplier {
   /** What a webhook of the forge does after a push. */
   nudge(): Promise<void>;
   hasAppliedTip(): Promise<boolean>;
+  /** Makes its object of the first overlay change what it applies: certainly the target's image, a patch by a label, or nothing. */
+  change(what: "image" | "patch" | null): Promise<void>;
+  /** How the agent names that object. */
+  readonly named: string;
 }
+
+/** By a label, of which the agent does not know whom it selects. */
+const PATCH = {
+  target: { kind: "Deployment", labelSelector: "app=podinfo" },
+  patch: "- {op: add, path: /spec/template/metadata/annotations/team, value: web}\n",
+};
 
 export const kustomize: Suite = {
   name: "kustomize",
@@ -110,6 +120,12 @@ function besideFlux(world: World, flux: Flux): OverlayApplier {
         const tip = await world.git.tip(REPOSITORY) ?? "";
         return (stringAt(await flux.kustomization(name), "status", "lastAppliedRevision") ?? "").endsWith(tip);
       }),
+    change: (what) =>
+      flux.patch({
+        images: what === "image" ? [{ name: IMAGE, newTag: "6.0.9" }] : null,
+        patches: what === "patch" ? [PATCH] : null,
+      }, "apps"),
+    named: 'Kustomization "flux-system/apps" (spec.',
   };
 }
 
@@ -120,6 +136,16 @@ function besideArgoCd(world: World, argocd: ArgoCd): OverlayApplier {
     },
     hasAppliedTip: () =>
       all(async (name) => isSynced(await argocd.application(name), await world.git.tip(REPOSITORY) ?? "")),
+    async change(what) {
+      const kustomize = what === null
+        ? null
+        : what === "image"
+        ? { images: [`${IMAGE}:6.0.9`], patches: null }
+        : { images: null, patches: [PATCH] };
+      await argocd.patch({ source: { kustomize } }, "apps");
+      await argocd.refresh("apps");
+    },
+    named: 'Application "argocd/apps" (spec.source.kustomize.',
   };
 }
 
@@ -198,6 +224,7 @@ async function stories(run: Run, world: World, applier: OverlayApplier): Promise
     strictEqual(await subject(world), "Promote staging/podinfo to podinfo:6.0.3");
     strictEqual((await world.see("at rest", ({ phase }) => phase === "idle")).lockImages[0], `${IMAGE}:6.0.1`);
   });
+  await changes(run, world, applier);
   await load.stop();
   await checks.check("no request was lost, and only the bad version failed", () => {
     const all = served(load.log);
@@ -209,6 +236,35 @@ async function stories(run: Run, world: World, applier: OverlayApplier): Promise
     await isSound(world.git.path(REPOSITORY));
     const touched = (await world.clone.git("log", "--format=", "--name-only", "--", "apps")).trim().split("\n");
     strictEqual(touched.length, 4, touched.join(", "));
+  });
+}
+
+async function changes({ checks }: Run, world: World, applier: OverlayApplier): Promise<void> {
+  await checks.check(
+    "an engine's object that changes the image beyond the overlay keeps a rollout from starting",
+    async () => {
+      await applier.change("image");
+      await bump(world, applier, { file: DEMO, from: "'6.0.1'", to: "'6.0.4'" });
+      const view = await world.see("stalled", ({ stalled }) => stalled?.includes(applier.named) === true);
+      match(view.stalled ?? "", /images\[0\]\) changes what it applies.*"render: live"/);
+      deepStrictEqual([view.phase, view.weight], ["idle", 0]);
+    },
+  );
+  await checks.check("one that only may change it is named once what runs is not what would be promoted", async () => {
+    await applier.change("patch");
+    const view = await world.see(
+      "stalled",
+      ({ waitsFor }) =>
+        waitsFor?.includes("What runs is not what would be promoted") === true && waitsFor.includes(applier.named),
+    );
+    match(view.waitsFor ?? "", /team.*patches\[0\]\) changes what it applies: write "render: live"/);
+    strictEqual(view.weight, 0);
+    return view.waitsFor ?? "";
+  });
+  await checks.check("with that gone the same candidate is promoted", async () => {
+    await applier.change(null);
+    await world.see("promoted", promoted("6.0.4"), 150_000);
+    strictEqual(await subject(world), "Promote demo/podinfo to podinfo:6.0.4");
   });
 }
 
