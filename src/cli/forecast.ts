@@ -9,6 +9,7 @@ import { type FieldPath, formatPath } from "../schema/path.ts";
 import { readYaml } from "../schema/places.ts";
 import type { LedgerFiles } from "../shell/ledger_files.ts";
 import { kustomizationFolder } from "../spec/kustomize_reach.ts";
+import type { SaidImage } from "./live_forecast.ts";
 
 /**
  * - `nothing`: users are on what the manifests declare.
@@ -59,6 +60,8 @@ export interface ForecastInput {
   readonly text: (path: string) => string;
   /** Whether a path is one of those that are read. */
   readonly isRead: (path: string) => boolean;
+  /** What places say of the lock's images, by canary, for those that an engine renders. */
+  readonly said?: ReadonlyMap<string, readonly SaidImage[]>;
 }
 
 /** One forecast a canary, by name. */
@@ -70,11 +73,11 @@ export function forecast(input: ForecastInput): readonly Forecast[] {
   return all.sort((a, b) => (a.canary < b.canary ? -1 : 1));
 }
 
-function forecastOf(key: string, entry: CatalogueEntry, { ledger, text }: ForecastInput): Forecast {
+function forecastOf(key: string, entry: CatalogueEntry, { ledger, text, said }: ForecastInput): Forecast {
   const plain = { canary: key, revision: null, locked: null, changes: [], reason: "" };
   if (entry.type === "broken") return { ...plain, outcome: "stalled", reason: `"${entry.file}" has errors` };
   const { canary, release } = entry;
-  const { revision } = release;
+  const revision = release.rendering === undefined ? release.revision : null;
   const view = ledger.lock(canary.id);
   if (view.type === "broken") {
     return { ...plain, revision, outcome: "stalled", reason: `Its lock cannot be read: ${view.reason}` };
@@ -85,6 +88,7 @@ function forecastOf(key: string, entry: CatalogueEntry, { ledger, text }: Foreca
   }
   const { lock } = view.value;
   const known = { ...plain, revision, locked: lock.release.revision };
+  if (release.rendering !== undefined) return liveForecast(known, { entry, said: said?.get(key) ?? [] });
   if (revision === lock.release.revision) return { ...known, outcome: "nothing" };
   const changes = changesOf(entry, lock, text);
   const status = ledger.status(canary.id);
@@ -98,6 +102,25 @@ function forecastOf(key: string, entry: CatalogueEntry, { ledger, text }: Foreca
   if (canary.suspend) return { ...known, changes, outcome: "waiting", reason: "spec.suspend keeps it from starting" };
   const reason = canary.skipAnalysis ? "Without an analysis (spec.skipAnalysis)" : "";
   return { ...known, changes, outcome: "rollout", reason };
+}
+
+/** The images are told by their places; what else an engine renders is not known here. */
+function liveForecast(
+  known: Omit<Forecast, "outcome">,
+  { entry: { canary }, said }: { readonly entry: Known; readonly said: readonly SaidImage[] },
+): Forecast {
+  const rest = "what else its engine renders only the agent can tell";
+  const [first] = said;
+  if (first === undefined) {
+    return { ...known, outcome: "unknown", reason: `No place is known that says its images, and ${rest}` };
+  }
+  const changes = said.filter(({ isLocked }) => !isLocked).map(({ isLocked: _locked, ...change }): Change => change);
+  if (changes.length === 0) {
+    const reason = `Its images are the lock's (${first.file}:${first.line}); ${rest}`;
+    return { ...known, outcome: "unknown", reason };
+  }
+  if (canary.suspend) return { ...known, changes, outcome: "waiting", reason: "spec.suspend keeps it from starting" };
+  return { ...known, changes, outcome: "rollout", reason: `By its images; ${rest}` };
 }
 
 function quarantineText(entry: QuarantineEntry): string {

@@ -4,6 +4,7 @@
  */
 import { loadConfig } from "../config/load_config.ts";
 import type { AgentConfig } from "../config/agent_config.ts";
+import type { Catalogue } from "../core/catalogue.ts";
 import type { Json } from "../core/kube_object.ts";
 import { LedgerFiles } from "../shell/ledger_files.ts";
 import { isUnder, rootsOf } from "../shell/roots.ts";
@@ -13,6 +14,7 @@ import type { ParsedArgs } from "./args.ts";
 import { type CliCommand, OUTPUT_OPTION, outputOf } from "./command.ts";
 import { complaintText, countText, statusOf } from "./complaint_text.ts";
 import { type Change, type Forecast, forecast, moves, type Outcome } from "./forecast.ts";
+import { type SaidImage, saidOfLock } from "./live_forecast.ts";
 import { CliFailure, type CliIo, EXIT } from "./io.ts";
 import { catalogueOf, complaintsOf, DEFAULTS_OPTIONS, withDefaults } from "./manifest_files.ts";
 import { type Colour, painter, printable } from "./paint.ts";
@@ -80,7 +82,8 @@ async function plan(args: ParsedArgs, io: CliIo, built: Capabilities): Promise<n
   }, io);
   const ledger = await ledgerOf(tree, cluster);
   const text = (path: string) => new TextDecoder().decode(texts.get(path));
-  const canaries = forecast({ catalogue, ledger, text, isRead });
+  const said = await saidOf(catalogue, ledger, tree);
+  const canaries = forecast({ catalogue, ledger, text, isRead, said });
   const complaints = complaintsOf(catalogue);
   if (output === "json") {
     io.stdout(
@@ -93,6 +96,24 @@ async function plan(args: ParsedArgs, io: CliIo, built: Capabilities): Promise<n
     io.stdout(`${summaryOf(canaries, { cluster, tree })}; ${countText(complaints)}\n`);
   }
   return statusFor(args, { canaries, errors: statusOf(complaints) !== EXIT.ok });
+}
+
+/** Of canaries that an engine renders, by name: values files may lie outside of the paths that are read. */
+async function saidOf(
+  { entries }: Catalogue,
+  ledger: LedgerFiles,
+  tree: PlanTree,
+): Promise<ReadonlyMap<string, readonly SaidImage[]>> {
+  const said = new Map<string, readonly SaidImage[]>();
+  const known = new Set(tree.paths);
+  const read = async (path: string) => known.has(path) ? new Uint8Array(await tree.read(path)) : undefined;
+  for (const [key, entry] of entries) {
+    if (entry.type !== "canary" || entry.release.rendering === undefined) continue;
+    const view = ledger.lock(entry.canary.id);
+    if (view.type !== "read" || view.value.lock.release.rendering === undefined) continue;
+    said.set(key, await saidOfLock(entry, view.value.lock, { paths: tree.paths, read }));
+  }
+  return said;
 }
 
 function statusFor(

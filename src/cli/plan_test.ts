@@ -1,6 +1,8 @@
 /** `serin plan` on a working tree in memory; commits and branches are in `test/wire/cli_plan_test.ts`. */
 import assert from "node:assert/strict";
+import { lockPath, renderLockFile } from "../ledger/lock_file.ts";
 import { cli } from "../../test/support/cli.ts";
+import { aLock } from "../../test/support/ledger_builders.ts";
 import { edited, locksOf, MANIFESTS, releasesOf, revisionIn } from "../../test/support/planned_shop.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -200,4 +202,38 @@ Deno.test("plan: what kustomize renders is neither a rollout nor gone, and it is
       [canary, "warning"],
     ],
   );
+});
+
+Deno.test("plan: of what an engine renders the images are told by their places, and that the rest is not known here", async () => {
+  const rendering = {
+    template: "abc",
+    rest: "def",
+    source: "ghi",
+    owner: "helm.toolkit.fluxcd.io/HelmRelease prod/shop",
+  };
+  const [release] = [releasesOf(MANIFESTS).get("prod/shop")];
+  assert.ok(release);
+  const images = [{ container: "app", image: "ghcr.io/acme/shop:1.0.0" }];
+  const lock = aLock({ release: { ...release, revision: "abc", images, rendering } });
+  const values = (tag: string) =>
+    `apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: shop, namespace: prod}\nspec:\n  values:\n    image:\n      tag: ${tag}\n`;
+  const files: Files = {
+    "apps/shop/canary.yaml": (MANIFESTS["apps/shop/canary.yaml"] ?? "").replace(
+      "metadata: {",
+      "metadata: { annotations: { serin.dev/render: live },",
+    ),
+    "apps/shop/release.yaml": values("2.0.0"),
+    [lockPath("eu", { namespace: "prod", name: "shop" })]: renderLockFile(lock, null),
+  };
+  const bumped = await planned(files);
+  assert.deepEqual(outcomes(bumped), { "prod/shop": "rollout" });
+  assert.deepEqual(bumped.canaries[0].changes, [
+    { file: "apps/shop/release.yaml", line: 7, what: "values/image", from: "ghcr.io/acme/shop:1.0.0", to: "2.0.0" },
+  ]);
+  assert.match(bumped.canaries[0].reason, /By its images; what else its engine renders only the agent can tell/);
+  const same = await planned({ ...files, "apps/shop/release.yaml": values("1.0.0") });
+  assert.deepEqual([outcomes(same), same.status], [{ "prod/shop": "unknown" }, 0]);
+  assert.match(same.canaries[0].reason, /images are the lock's \(apps\/shop\/release.yaml:7\)/);
+  const { "apps/shop/release.yaml": _gone, ...without } = files;
+  assert.match((await planned(without)).canaries[0].reason, /No place is known that says its images/);
 });

@@ -63,3 +63,14 @@ export function fullName(name: string): string {
   if (!isHub) return name;
   return `docker.io/${repository.includes("/") ? repository : `library/${repository}`}`;
 }
+
+/** Whether two names are one but for a registry that one of them leaves out, as charts put it before what values give. */
+export function sameRepository(a: string, b: string): boolean {
+  const [left, right] = [splitName(a), splitName(b)];
+  return (left.registry === null || right.registry === null) && left.repository === right.repository;
+}
+
+/** Whether two names may be one image's. */
+export function isSameName(a: string, b: string): boolean {
+  return sameRepository(a, b) || fullName(a) === fullName(b);
+}

@@ -6,7 +6,7 @@ import { openYaml } from "../yaml_file.ts";
 import type { FileText } from "../splice.ts";
 import { argoApplications, type NamedValuesFile, namedValuesFiles } from "./argo_applications.ts";
 import { containers } from "./containers.ts";
-import { fullName, type ImageReference, splitName } from "./image_reference.ts";
+import { fullName, type ImageReference, sameRepository } from "./image_reference.ts";
 import { kustomizeImages } from "./kustomize_images.ts";
 import { layersOf } from "./layer.ts";
 import { markers, policiesByRange } from "./markers.ts";
@@ -88,8 +88,3 @@ export function carriersOf(places: readonly ImagePlace[], image: ImageReference)
 
 /** A chart may put a registry before the name that its values give. */
 const COMPLETED: readonly ImagePlace["kind"][] = ["helm-value", "argocd-parameter"];
-
-function sameRepository(a: string, b: string): boolean {
-  const [left, right] = [splitName(a), splitName(b)];
-  return (left.registry === null || right.registry === null) && left.repository === right.repository;
-}

@@ -32,8 +32,8 @@ export function saidOfImages(carriers: readonly Carrier[], { judged, wanted, fil
   return (["judged", "other", "wanted"] as const).find((said) => found.has(said)) ?? "unknown";
 }
 
-/** A place that has a digest is told by it. */
-function saysVersionOf(said: WrittenImage, image: string): boolean {
+/** Whether a place says an image's version; one that has a digest is told by it. */
+export function saysVersionOf(said: WrittenImage, image: string): boolean {
   const whole = parseImage(image);
   if (whole === null) return false;
   return said.digest === null ? said.tag !== null && said.tag === whole.tag : said.digest === whole.digest;
