@@ -48,6 +48,8 @@ export class Tip {
   readonly #options: TipOptions;
   readonly #edited = new Map<string, Uint8Array<ArrayBuffer> | null>();
   readonly #listings = new Map<string, ReadonlySet<string>>();
+  /** Files of other clusters' ledgers. */
+  #foreign: readonly string[] | undefined;
 
   constructor(options: TipOptions) {
     this.#options = options;
@@ -91,7 +93,8 @@ export class Tip {
     const entry = found === undefined ? undefined : await this.#entryNow(found, signal);
     // Only who puts manifests back has to know where images are written.
     const carriers = decision.manifests === null ? null : await this.#carriers(entry, decision, signal);
-    const places = entry?.type === "canary" ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
+    const isWritten = decision.manifests !== null && entry?.type === "canary";
+    const places = isWritten ? [entry.target, ...entry.configs].map(({ place }) => place.file) : [];
     const files = new Map<string, FileText>();
     for (const path of new Set([...places, ...carriers?.map(({ place }) => place.file) ?? []])) {
       const file = await this.#file(path);
@@ -177,9 +180,10 @@ export class Tip {
   async #foreignLocks({ canary }: Decision): Promise<readonly ForeignLock[]> {
     const own = this.#options.cluster.name;
     const found: ForeignLock[] = [];
-    for (const path of await this.#listing(".serin")) {
+    this.#foreign ??= [...await this.#listing(".serin")].filter((path) => path.split("/")[1] !== own);
+    for (const path of this.#foreign) {
       const cluster = path.split("/")[1] ?? "";
-      if (cluster === own || path !== lockPath(cluster, canary)) continue;
+      if (path !== lockPath(cluster, canary)) continue;
       const view: FileView<LockFile> = await this.#view(path, parseLockFile);
       found.push({ cluster, declaredIn: view.type === "read" ? view.value.declaredIn?.target ?? null : null });
     }
@@ -190,6 +194,7 @@ export class Tip {
   #landed(decision: Decision): Oid | null {
     const { log, cluster } = this.#options;
     const commit = log.find(({ message }) =>
+      message.includes(decision.id) &&
       trailerValues(message, "Serin-Run").includes(decision.id) &&
       trailerValues(message, "Serin-Canary").includes(canaryKey(decision.canary)) &&
       trailerValues(message, "Serin-Cluster").includes(cluster.name)
