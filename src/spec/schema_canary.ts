@@ -104,7 +104,7 @@ const whole = object({
     only: "annotation",
     defaultText: "found out from the target's labels and annotations",
   }),
-  render: field(oneOf("manifests", "kustomize", "live"), "How the target's manifest is made.", {
+  render: field(oneOf("manifests", "kustomize", "live"), "How the target's manifest is made: as it is written, by kustomize, or by the engine.", {
     only: "annotation",
     default: "manifests",
   }),
