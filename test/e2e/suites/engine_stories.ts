@@ -115,7 +115,7 @@ export async function initialised(world: World): Promise<void> {
   await world.see("initialised", (view) => view.phase === "idle" && view.last?.outcome === "initialised");
 }
 
-export async function bump(world: World, applier: Applier, from: string, to: string): Promise<void> {
+export async function bump(world: World, applier: Pick<Applier, "nudge">, from: string, to: string): Promise<void> {
   await world.clone.bump(MANIFEST, { from: `:${from}`, to: `:${to}`, message: `Bump podinfo to ${to}` });
   await applier.nudge();
 }

@@ -10,6 +10,7 @@ import { faultsGit } from "./faults_git.ts";
 import { faultsHand } from "./faults_hand.ts";
 import { faultsServers } from "./faults_servers.ts";
 import { flux, fluxFaults } from "./flux.ts";
+import { fluxLive } from "./flux_live.ts";
 import { gitSsh } from "./git_ssh.ts";
 import { gitea } from "./gitea.ts";
 import { history } from "./history.ts";
@@ -34,6 +35,7 @@ export const SUITES: readonly Suite[] = [
   twoClusters,
   kustomize,
   kustomizeArgocd,
+  fluxLive,
   fluxFaults,
   argocdFaults,
   endurance,
