@@ -5,7 +5,7 @@ import type { Measurement } from "../../src/ports/metrics.ts";
 import { answerQuery } from "../../src/sandbox/metrics/query_api.ts";
 import { SampleStore } from "../../src/sandbox/metrics/sample_store.ts";
 import { aCanary } from "../../test/support/builders.ts";
-import { FLAGGER_LABELS } from "./builtin_queries.ts";
+import { builtinSeries, FLAGGER_LABELS } from "./builtin_queries.ts";
 import { planQuery } from "./plan.ts";
 import { prometheus } from "./prometheus.ts";
 
@@ -76,6 +76,44 @@ for (const [what, series, percent] of RATES) {
     else isNear(measured, percent);
   });
 }
+
+async function seriesFound(
+  provider: string,
+  name: "request-success-rate" | "request-duration",
+  series: readonly Series[],
+) {
+  const query = builtinSeries(provider, name, FLAGGER_LABELS);
+  const url = `http://prometheus/api/v1/query?query=${encodeURIComponent(query)}`;
+  const answer = await (await answerQuery(new Request(url), storeOf(series), END_MS)).json();
+  return answer.data.result.length > 0;
+}
+
+for (
+  const [what, series, found] of [
+    ["of another workload", PRIMARY, true],
+    ["that stand still", [istio("web", "200", 0)], true],
+    ["none", [], false],
+    ["of another name", [[{ ...istio("shop", "200", 1)[0], __name__: "istio_requests" }, 1]], false],
+    ["with other labels", [[{ __name__: "istio_requests_total", reporter: "destination", code: "200" }, 1]], false],
+    ["of another reporter", [[{ ...istio("shop", "200", 1)[0], reporter: "source" }, 1]], false],
+  ] as const satisfies readonly (readonly [string, readonly Series[], boolean])[]
+) {
+  Deno.test(`series ${what} are ${found ? "" : "not "}what Istio's success rate is made of`, async () => {
+    assert.equal(await seriesFound("istio", "request-success-rate", series), found);
+  });
+}
+
+Deno.test("the series of a duration are a histogram's, or a mean's count", async () => {
+  assert.equal(await seriesFound("kubernetes", "request-duration", [bucket(PRIMARY_POD, "0.1", 1)]), true);
+  assert.equal(await seriesFound("kubernetes", "request-success-rate", [bucket(PRIMARY_POD, "0.1", 1)]), false);
+  const labels = { namespace: "test", ingress: "web" };
+  const count = { ...labels, __name__: "nginx_ingress_controller_response_duration_seconds_count" };
+  assert.equal(
+    await seriesFound("nginx", "request-duration", [[count, 1]]),
+    true,
+    "its canary's label is not there yet",
+  );
+});
 
 const bucket = (pod: string, le: string, perSecond: number): Series => [{
   __name__: "http_request_duration_seconds_bucket",

@@ -184,6 +184,32 @@ export function builtinQuery(
   return { query: `histogram_quantile(0.99, ${buckets})`, factor: duration.unit === "s" ? 1000 : 1 };
 }
 
+/**
+ * Finds the series that a built-in metric of a router is made of, whatever workload they count, by name and by the names of
+ * the labels that the query goes by. Nothing is found where a name is another one here, or where nobody scrapes it.
+ */
+export function builtinSeries(
+  router: string,
+  name: "request-success-rate" | "request-duration",
+  labels: MetricLabels,
+): string {
+  const row = rowOf(router);
+  const { duration } = row;
+  const [metric, matchers] = name === "request-success-rate"
+    ? [row.requests, [...row.common, ...(row.counter === undefined ? [] : [row.counter]), row.good]]
+    : duration.type === "mean"
+    ? [`${duration.series}_count`, row.common]
+    : [`${duration.series}_bucket`, duration.extra === undefined ? row.common : [...row.common, duration.extra]];
+  const words = new Map(Object.entries(labels));
+  // What names no canary holds for all of them; of a label that must not have a value, nothing can be said.
+  const general = matchers.flatMap((matcher): readonly Matcher[] => {
+    const [label, operator, value] = matcher;
+    if (operator === "=" || operator === "=~") return [value.includes("<") ? [label, "!=", ""] : matcher];
+    return value === "" ? [] : [[label, "!=", ""]];
+  });
+  return `count(${metric}{${general.map((matcher) => matcherText(matcher, words)).join(",")}})`;
+}
+
 /** The longest name that fits, so that "smi:linkerd" is not taken for "smi:*". */
 function rowOf(router: string): BuiltinRow {
   const exact = ROWS.find((row) => row.routers.includes(router));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parsePromql } from "../../src/sandbox/metrics/promql/parse.ts";
 import { aCanary } from "../../test/support/builders.ts";
-import { builtinQuery, FLAGGER_LABELS } from "./builtin_queries.ts";
+import { builtinQuery, builtinSeries, FLAGGER_LABELS } from "./builtin_queries.ts";
 
 const OPTIONS = { window: "1m", labels: FLAGGER_LABELS };
 const ROUTERS = [
@@ -12,6 +12,22 @@ const CANARY = {
   target: { name: "shop" },
   service: { name: "shop-svc", ingressRef: { apiVersion: "networking.k8s.io/v1", kind: "Ingress", name: "shop-ing" } },
 };
+
+Deno.test("builtinSeries() names no canary, and is PromQL for every router", () => {
+  for (const router of ROUTERS) {
+    for (const name of ["request-success-rate", "request-duration"] as const) {
+      const query = builtinSeries(router, name, { pod: "pod", namespace: "ns", service: "svc" });
+      parsePromql(query);
+      assert.doesNotMatch(query, /[<>]|shop|prod/, `${router}: ${query}`);
+      assert.match(query, /^count\([a-z_]+\{\w+!?=~?".*\}\)$/, `${router}: ${query}`);
+    }
+  }
+  const labels = { pod: "pod", namespace: "ns", service: "svc" };
+  const gateway = 'count(http_request_duration_seconds_count{ns!="",pod!="",status!=""})';
+  assert.equal(builtinSeries("gatewayapi:v1", "request-success-rate", labels), gateway);
+  const traefik = 'count(traefik_service_request_duration_seconds_bucket{svc!="",le="+Inf",code!=""})';
+  assert.equal(builtinSeries("traefik", "request-success-rate", labels), traefik);
+});
 
 /** What selects the series, the same in both halves of a rate. */
 const SELECTED: readonly (readonly [router: string, series: string, common: string, good: string])[] = [

@@ -3,7 +3,7 @@ import type { Canary, MetricSpec, MetricTemplate } from "../../src/core/canary.t
 import { namesOf } from "../../src/core/names.ts";
 import { InvalidSpecError } from "../../src/errors.ts";
 import type { MetricLabels, PlannedQuery } from "../../src/ports/metrics.ts";
-import { builtinQuery } from "./builtin_queries.ts";
+import { builtinQuery, builtinSeries } from "./builtin_queries.ts";
 import { metricsAdapter } from "./mod.ts";
 import { renderTemplate, type TemplateWords } from "./template.ts";
 
@@ -30,12 +30,13 @@ export function planQuery(
   switch (source.type) {
     case "builtin": {
       const { query, factor } = builtinQuery(canary, source.name, { window, labels, ...rollout });
-      return fromMetricsServer(canary, metric, { query, factor });
+      const series = builtinSeries(canary.provider, source.name, labels);
+      return fromMetricsServer(canary, metric, { query, factor, series });
     }
     case "inline": {
       const where = `metric "${metric.name}" of canary "${canary.id.namespace}/${canary.id.name}"`;
       const query = renderTemplate(source.query, wordsOf(canary, metric, { window, ...rollout }), where).trim();
-      return fromMetricsServer(canary, metric, { query, factor: 1 });
+      return fromMetricsServer(canary, metric, { query, factor: 1, series: null });
     }
     case "template":
       return fromTemplate(source.template, metric, wordsOf(canary, metric, { window, ...rollout }));
@@ -45,7 +46,7 @@ export function planQuery(
 function fromMetricsServer(
   canary: Canary,
   metric: MetricSpec,
-  { query, factor }: { readonly query: string; readonly factor: number },
+  { query, factor, series }: { readonly query: string; readonly factor: number; readonly series: string | null },
 ): PlannedQuery {
   return {
     metric,
@@ -59,6 +60,7 @@ function fromMetricsServer(
       region: null,
     },
     factor,
+    series,
     secret: null,
   };
 }
@@ -84,6 +86,7 @@ function fromTemplate(template: MetricTemplate, metric: MetricSpec, words: Templ
       region: provider.region,
     },
     factor: 1,
+    series: null,
     secret: provider.secretName === null ? null : { namespace: id.namespace, name: provider.secretName },
   };
 }

@@ -10,6 +10,15 @@ export type Verdict =
   /** Nothing can be said, and the user wants to wait in that case. */
   | { readonly type: "held"; readonly message: string };
 
+/**
+ * Whether the series of its metrics must exist before the first share. Only of built-in queries it is known what they are
+ * made of; and with a rollout hook, which may be a load test, the first share may be what the first request comes with.
+ */
+export function needsSeries({ metrics, onNoData, webhooks }: AnalysisSpec): boolean {
+  const known = metrics.some(({ source, dryRun }) => source.type === "builtin" && !dryRun);
+  return known && onNoData !== "pass" && !webhooks.some(({ type }) => type === "rollout");
+}
+
 /** Answers that say a rollout hook's outcome as a check. */
 function hookChecks(answers: Answers): readonly CheckResult[] {
   const answer = answers.hooks.rollout;

@@ -2,7 +2,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { aCheck, aRun, closed, MINUTE, NOW, OPEN, shop, unknown } from "../../test/support/core_builders.ts";
 import { canaryFrom } from "../../test/support/scenario_canary.ts";
-import { count, gather, judgeRound, longestWindowMs, type Verdict } from "./analysis.ts";
+import { count, gather, judgeRound, longestWindowMs, needsSeries, type Verdict } from "./analysis.ts";
 import type { AnalysisSpec } from "./canary.ts";
 import { type Answers, NO_ANSWERS } from "./observation.ts";
 
@@ -48,6 +48,23 @@ const ROWS: readonly Row[] = [
 for (const [name, analysis, given, want] of ROWS) {
   Deno.test(`judgeRound() ${name}: ${want}`, () => {
     equal(judgeRound({ ...shop().analysis, ...analysis }, given).type, want);
+  });
+}
+
+for (
+  const [name, words, want] of [
+    ["a built-in metric", [], true],
+    ["no metric", ["no"], false],
+    ["no data is no harm", ["on-no-data=pass"], false],
+    ["a pre-rollout hook comes before it", ["hooks=pre-rollout"], true],
+    ["a load test comes with the share", ["hooks=rollout"], false],
+  ] as const
+) {
+  Deno.test(`needsSeries() ${name}: ${want}`, () => {
+    const { analysis } = canaryFrom(name === "no metric" ? [] : ["window=1", ...words]);
+    equal(needsSeries(analysis), want);
+    const shown = analysis.metrics.map((metric) => ({ ...metric, dryRun: true }));
+    equal(needsSeries({ ...analysis, metrics: shown }), false, "a dry run decides nothing");
   });
 }
 

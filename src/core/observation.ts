@@ -13,7 +13,9 @@ export type Question =
   /** Webhooks of a type, in their order, up to the first that is not open. */
   | { readonly type: "hooks"; readonly hooks: WebhookType; readonly gate: Gate | null }
   /** All metrics of the analysis. */
-  | { readonly type: "metrics" };
+  | { readonly type: "metrics" }
+  /** Whether the series exist that metrics of the analysis are made of, whatever they count. */
+  | { readonly type: "series" };
 
 export interface CheckResult {
   readonly name: string;
@@ -32,6 +34,11 @@ export type HooksAnswer =
   | { readonly type: "closed"; readonly hook: string; readonly reason: string; readonly muteAlert: boolean }
   | { readonly type: "unknown"; readonly hook: string; readonly reason: string; readonly muteAlert: boolean };
 
+/** "missing": there is no series of a metric at all, of no workload; "unknown": that could not be found out. */
+export type SeriesAnswer =
+  | { readonly type: "there" }
+  | { readonly type: "missing" | "unknown"; readonly metric: string; readonly reason: string };
+
 export interface ComparisonView {
   /** First difference between the live target and what would be promoted, or null. */
   readonly difference: string | null;
@@ -46,9 +53,10 @@ export interface Answers {
   readonly comparison: ComparisonView | null;
   readonly hooks: Partial<Readonly<Record<WebhookType, HooksAnswer>>>;
   readonly metrics: readonly CheckResult[] | null;
+  readonly series: SeriesAnswer | null;
 }
 
-export const NO_ANSWERS: Answers = { comparison: null, hooks: {}, metrics: null };
+export const NO_ANSWERS: Answers = { comparison: null, hooks: {}, metrics: null, series: null };
 
 export type FileFacts<T> =
   | { readonly type: "absent" }

@@ -1,4 +1,5 @@
 /** What must be asked of outside systems before a step, because the phase needs it and the time has come. */
+import { needsSeries } from "./analysis.ts";
 import type { Canary, WebhookType } from "./canary.ts";
 import type { Gate } from "./decision.ts";
 import type { Question } from "./observation.ts";
@@ -53,8 +54,11 @@ function gate(run: Run, name: Gate): readonly Question[] {
 
 function starting(run: Run): readonly Question[] {
   if (run.stage === "comparing") return [{ type: "compare", release: run.release }];
-  const due = run.stage === "pre-rollout" && !run.preRolloutPassed && hooked(run.canary, "pre-rollout");
-  return due ? [{ type: "hooks", hooks: "pre-rollout", gate: null }] : [];
+  if (run.stage !== "pre-rollout") return [];
+  const due = !run.preRolloutPassed && hooked(run.canary, "pre-rollout");
+  const series: readonly Question[] = needsSeries(run.canary.analysis) ? [{ type: "series" }] : [];
+  // Hooks first: a first request of theirs may be what a series begins with.
+  return due ? [{ type: "hooks", hooks: "pre-rollout", gate: null }, ...series] : series;
 }
 
 function progressing(run: Run): readonly Question[] {

@@ -2,6 +2,7 @@
 import { deepEqual } from "node:assert/strict";
 import { aHook, aRun, aState, MINUTE, NOW, shop } from "../../test/support/core_builders.ts";
 import { PHASES, STAGES } from "../../test/support/arbitrary_core.ts";
+import { canaryFrom } from "../../test/support/scenario_canary.ts";
 import type { WebhookType } from "./canary.ts";
 import type { Gate } from "./decision.ts";
 import { questions } from "./questions.ts";
@@ -115,6 +116,13 @@ Deno.test("questions() asks no gate that a person opened", () => {
 Deno.test("questions() repeats no hook with effects at a closed gate", () => {
   deepEqual(asked("progressing", "gate", { weight: 0 }), ["confirm-traffic-increase"]);
   deepEqual(asked("starting", "pre-rollout", { preRolloutPassed: true }), []);
+});
+
+Deno.test("questions() asks for series before the first share, after the hook that may send the first request", () => {
+  const canary = canaryFrom(["window=1", "hooks=pre-rollout"]);
+  deepEqual(asked("starting", "pre-rollout", { canary }), ["pre-rollout", "series"]);
+  deepEqual(asked("starting", "pre-rollout", { canary, preRolloutPassed: true }), ["series"]);
+  deepEqual(asked("starting", "fencing", { canary }), []);
 });
 
 Deno.test("questions() asks no hooks where the Canary has none, and no checks where the analysis is skipped", () => {

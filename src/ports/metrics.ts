@@ -49,6 +49,8 @@ export interface PlannedQuery {
   readonly query: Omit<MetricsQuery, "secret" | "now">;
   /** The value is multiplied by this (seconds to milliseconds). */
   readonly factor: number;
+  /** A query that finds something where the metric's series exist, of whatever workload; null: not known. */
+  readonly series: string | null;
   readonly secret: { readonly namespace: string; readonly name: string } | null;
 }
 

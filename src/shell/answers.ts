@@ -10,6 +10,7 @@ import {
   type HooksAnswer,
   NO_ANSWERS,
   type Question,
+  type SeriesAnswer,
 } from "../core/observation.ts";
 import type { Release } from "../core/release.ts";
 import { flaggerPhase, type State } from "../core/state.ts";
@@ -60,6 +61,9 @@ export async function answer(
       }
       case "metrics":
         answers = { ...answers, metrics: await measureAll(askers, canary, signal) };
+        break;
+      case "series":
+        answers = { ...answers, series: await lookForSeries(askers, canary, signal) };
         break;
     }
   }
@@ -168,6 +172,36 @@ async function measure(askers: Askers, canary: Canary, metric: MetricSpec, signa
   } catch (error) {
     const message = `Metric query failed for ${metric.name}: ${reasonOf(error)}`;
     return { ...flags, outcome: "inconclusive", value: null, message, noData: false };
+  }
+}
+
+/** The first metric of which no series exists; one whose query is a user's own is taken to be right. */
+async function lookForSeries(askers: Askers, canary: Canary, signal: AbortSignal): Promise<SeriesAnswer> {
+  for (const metric of canary.analysis.metrics.filter((one) => one.source.type === "builtin" && !one.dryRun)) {
+    const found = await seriesOf(askers, canary, metric, signal);
+    if (found.type !== "there") return found;
+  }
+  return { type: "there" };
+}
+
+async function seriesOf(
+  askers: Askers,
+  canary: Canary,
+  metric: MetricSpec,
+  signal: AbortSignal,
+): Promise<SeriesAnswer> {
+  const { name } = metric;
+  try {
+    const planned = askers.tables.planQuery(canary, metric, askers.metricLabels);
+    const { series } = planned;
+    if (series === null) return { type: "there" };
+    const asked = { ...planned, query: { ...planned.query, query: series }, factor: 1 };
+    if ((await query(askers, asked, signal)).type === "value") return { type: "there" };
+    const reason =
+      `${planned.query.address} has no series for ${series}, of no workload. Either nobody scrapes it, or its labels have other names (metricLabels), or not one request was ever counted.`;
+    return { type: "missing", metric: name, reason };
+  } catch (error) {
+    return { type: "unknown", metric: name, reason: reasonOf(error) };
   }
 }
 

@@ -256,6 +256,11 @@ export const observations: fc.Arbitrary<Observation> = fc.record({
   comparison: fc.option(releases.map((release) => aComparison(release))),
   hooks: fc.record(Object.fromEntries(HOOKS.map((hook) => [hook, answers])), { requiredKeys: [] }),
   metrics: fc.option(fc.array(fc.constantFrom(aCheck(), aCheck("failed"), aCheck("inconclusive")), { maxLength: 2 })),
+  series: fc.option(fc.constantFrom(
+    { type: "there" as const },
+    { type: "missing" as const, metric: "success-rate", reason: "no series" },
+    { type: "unknown" as const, metric: "success-rate", reason: "no answer" },
+  )),
   decision: fc.option(fc.constantFrom(
     { type: "committed" as const, commit: NEW.commit },
     { type: "pending" as const, reason: "Git is down", attempts: 1 },
@@ -263,8 +268,8 @@ export const observations: fc.Arbitrary<Observation> = fc.record({
     { type: "impossible" as const, reason: "someone moved on." },
     { type: "withdrawn" as const },
   )),
-}).map(({ git, cluster, comparison, hooks, metrics, decision }) =>
-  anObservation({ git, cluster, answers: { comparison, hooks, metrics }, decision })
+}).map(({ git, cluster, comparison, hooks, metrics, series, decision }) =>
+  anObservation({ git, cluster, answers: { comparison, hooks, metrics, series }, decision })
 );
 
 export const commands: fc.Arbitrary<Command> = fc.record({

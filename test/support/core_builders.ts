@@ -178,7 +178,7 @@ export function anObservation(overrides: SeenOverrides = {}): Observation {
       blocked: null,
       ...overrides.cluster,
     },
-    answers: { ...NO_ANSWERS, ...overrides.answers },
+    answers: { ...NO_ANSWERS, series: { type: "there" }, ...overrides.answers },
     decision: overrides.decision ?? null,
     ...(overrides.promotionDeadlineMs === undefined ? {} : { promotionDeadlineMs: overrides.promotionDeadlineMs }),
   };

@@ -9,6 +9,7 @@ import type { Gate, Lock } from "../../src/core/decision.ts";
 import { digestOf } from "../../src/core/digest.ts";
 import type { Release } from "../../src/core/release.ts";
 import type { State } from "../../src/core/state.ts";
+import type { SeriesAnswer } from "../../src/core/observation.ts";
 import { NO_WORKLOAD } from "../../src/core/workload.ts";
 import { newState } from "../../src/core/state.ts";
 import {
@@ -136,6 +137,7 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => Stage>> 
     changed(stage, (world) => withLock(world, stage.story.state, what, version)),
   // The cluster
   metrics: (stage, words) => changed(stage, (world) => inMood(world, { checks: checksOf(words) })),
+  series: (stage, [how = ""]) => changed(stage, (world) => inMood(world, { series: seriesOf(how) })),
   gate: (stage, [type = "", answer = ""]) => hookSays(stage, type, answer),
   hook: (stage, [type = "", answer = ""]) => hookSays(stage, type, answer),
   primary: (stage, [how = "", version = ""]) => changed(stage, (world) => withPrimary(world, how, version)),
@@ -261,6 +263,11 @@ function hookSays(stage: Stage, type: string, answer: string): Stage {
     oneOf(answer, ["open", "closed", "silent"] as const)
   ];
   return changed(stage, (world) => inMood(world, { hooks: { ...world.mood.hooks, [hook]: says } }));
+}
+
+function seriesOf(how: string): SeriesAnswer {
+  const type = oneOf(how, ["there", "missing", "unknown"] as const);
+  return type === "there" ? { type } : { type, metric: "success-rate", reason: `${type} to the metrics server.` };
 }
 
 function withLock(world: ToyWorld, state: State, what: string, version: string): ToyWorld {

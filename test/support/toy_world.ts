@@ -16,6 +16,7 @@ import {
   NO_ANSWERS,
   type Observation,
   type Question,
+  type SeriesAnswer,
 } from "../../src/core/observation.ts";
 import type { Release } from "../../src/core/release.ts";
 import type { State } from "../../src/core/state.ts";
@@ -49,6 +50,7 @@ export interface Mood {
    */
   readonly git: "up" | "down" | "refuses" | "impossible" | "in-doubt";
   readonly checks: readonly CheckResult[];
+  readonly series: SeriesAnswer;
   /** Open where nothing is said, but for the hook that asks for a rollback. */
   readonly hooks: Partial<Readonly<Record<WebhookType, HooksAnswer>>>;
   /** What the dry run finds beside a difference of revisions; null: nothing. */
@@ -65,6 +67,7 @@ const GOOD_MOOD: Mood = {
   canaryStuck: [],
   git: "up",
   checks: [aCheck()],
+  series: { type: "there" },
   hooks: { rollback: closed("rollback") },
   difference: null,
   manifestsShared: false,
@@ -185,6 +188,8 @@ function answered(world: ToyWorld, answers: Answers, question: Question): Answer
       return { ...answers, hooks: { ...answers.hooks, [question.hooks]: mood.hooks[question.hooks] ?? OPEN } };
     case "metrics":
       return { ...answers, metrics: mood.checks };
+    case "series":
+      return { ...answers, series: mood.series };
   }
 }
 

@@ -3,7 +3,7 @@
  * pre-rollout hooks. Nothing leaves this phase for a share unless what is analysed is what will be promoted.
  */
 import type { Action } from "../action.ts";
-import { longestWindowMs } from "../analysis.ts";
+import { longestWindowMs, needsSeries } from "../analysis.ts";
 import { firstReplicas } from "../capacity.ts";
 import { canaryUp } from "../readiness.ts";
 import type { Release } from "../release.ts";
@@ -168,10 +168,10 @@ function sideEffects(turn: RunTurn): readonly Action[] {
 function warmUp(turn: RunTurn): Step {
   const { run, seen, now } = turn;
   const hooked = run.canary.analysis.webhooks.some((hook) => hook.type === "pre-rollout");
-  if (!hooked || run.preRolloutPassed) return firstStep(turn);
+  if (!hooked || run.preRolloutPassed) return measurable(turn);
   const answer = seen.answers.hooks["pre-rollout"];
   if (answer === undefined) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
-  if (answer.type === "open") return firstStep({ ...turn, run: { ...run, preRolloutPassed: true } });
+  if (answer.type === "open") return measurable({ ...turn, run: { ...run, preRolloutPassed: true } });
   const failedChecks = run.failedChecks + 1;
   const inconclusiveChecks = run.inconclusiveChecks + (answer.type === "unknown" ? 1 : 0);
   const nextCheckAt = now + run.canary.analysis.intervalMs;
@@ -183,6 +183,28 @@ function warmUp(turn: RunTurn): Step {
   }
   const told = announce(turn, "check-failed", message, { severity: "warn", part: String(failedChecks) });
   return keep(failed, {}, [told, wakeAt(nextCheckAt)]);
+}
+
+/**
+ * What is checked must exist before users are exposed to anything: a metric of which no series was ever seen is named
+ * otherwise here, or nobody scrapes it, and would be found missing only with a share on.
+ */
+function measurable(turn: RunTurn): Step {
+  const { run, seen, now } = turn;
+  const { series } = seen.answers;
+  if (!needsSeries(run.canary.analysis) || series?.type === "there") return firstStep(turn);
+  if (series === null) return keep(turn, {}, [wakeAt(Math.max(now, run.nextCheckAt))]);
+  const nextCheckAt = now + run.canary.analysis.intervalMs;
+  const isMissing = series.type === "missing";
+  const what = isMissing
+    ? `Metric "${series.metric}" cannot be measured, so no traffic is sent: ${series.reason}`
+    : `Waits for the metrics server before traffic is sent: ${series.reason}`;
+  const step = waitAndTell(turn, isMissing ? "stalled" : "waiting", what, {
+    severity: "warn",
+    alert: isMissing,
+    actions: [wakeAt(nextCheckAt)],
+  });
+  return { state: { ...step.state, run: { ...run, nextCheckAt } }, actions: step.actions };
 }
 
 /** Where the strategy begins: a mirror, a share, or checks without traffic. */

@@ -227,6 +227,34 @@ Deno.test("starting: skipAnalysis goes to the commit without a share", () => {
   deepEqual([next.state.phase, next.does, next.state.run?.weight], ["pushing", ["submit promotion"], 0]);
 });
 
+const measured = canaryFrom(["window=1"]);
+const MISSING = { type: "missing", metric: "success-rate", reason: "no series" } as const;
+
+for (
+  const [name, canary, series, place, says] of [
+    ["exist", measured, { type: "there" }, "progressing/gate", []],
+    ["were not asked for yet", measured, null, "starting/pre-rollout", []],
+    ["do not exist", measured, MISSING, "starting/pre-rollout", ["stalled"]],
+    ["cannot be asked for", measured, { ...MISSING, type: "unknown" }, "starting/pre-rollout", ["waiting"]],
+    ["do not exist, and nobody needs them", shop(), MISSING, "progressing/gate", []],
+  ] as const
+) {
+  Deno.test(`starting: the series of its metrics ${name}: ${place}`, () => {
+    const next = stepped(at({ stage: "pre-rollout", canary, seen: { answers: { series } } }));
+    deepEqual([next.place, next.says], [place, says]);
+    equal(next.state.run?.failedChecks, 0, "nothing is held against the release");
+    if (place === "starting/pre-rollout") equal(next.wakes.length, 1);
+  });
+}
+
+Deno.test("starting: with series missing a pre-rollout hook that passed is not called again", () => {
+  const canary = canaryFrom(["window=1", "hooks=pre-rollout"]);
+  const next = stepped(
+    at({ stage: "pre-rollout", canary, seen: { answers: { hooks: { "pre-rollout": OPEN }, series: MISSING } } }),
+  );
+  deepEqual([next.place, next.state.run?.preRolloutPassed], ["starting/pre-rollout", true]);
+});
+
 const hooked = shop({ analysis: { webhooks: [aHook("pre-rollout")], threshold: 2 } });
 
 for (
