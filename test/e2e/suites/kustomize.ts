@@ -255,9 +255,10 @@ async function changes({ checks }: Run, world: World, applier: OverlayApplier): 
     const view = await world.see(
       "stalled",
       ({ waitsFor }) =>
-        waitsFor?.includes("What runs is not what would be promoted") === true && waitsFor.includes(applier.named),
+        /What runs is not what would be promoted: .*team/.test(waitsFor ?? "") &&
+        waitsFor?.includes(applier.named) === true,
     );
-    match(view.waitsFor ?? "", /team.*patches\[0\]\) changes what it applies: write "render: live"/);
+    match(view.waitsFor ?? "", /patches\[0\]\) changes what it applies: write "render: live"/);
     strictEqual(view.weight, 0);
     return view.waitsFor ?? "";
   });
