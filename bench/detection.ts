@@ -105,11 +105,16 @@ export interface Follower {
   stop(): Promise<void>;
 }
 
-/** Starts following in a process of its own; each `look` is a poll. */
-export function startFollower(url: string): Follower {
+/**
+ * Starts following in a process of its own; each `look` is a poll.
+ *
+ * @param flags further ones of `deno run`
+ */
+export function startFollower(url: string, flags: readonly string[] = []): Follower {
   const script = new URL("detection_child.ts", import.meta.url).pathname;
+  const may = ["--frozen", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--frozen", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env", script, url],
+    args: ["run", ...may, ...flags, script, url],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

@@ -137,9 +137,12 @@ async function nothingNew({ server, url, dir }: Repository): Promise<readonly Ro
   ];
 }
 
-/** The whole follower: fetch, difference, catalogue; in a process of its own, so that its memory can be told. */
+/**
+ * The whole follower: fetch, difference, catalogue; in a process of its own, so that its memory can be told. With the
+ * memory settings of the deployment: without them the engine keeps garbage for as long as there is room.
+ */
 async function aThousand({ server, url }: Repository): Promise<readonly Row[]> {
-  const follower = startFollower(url);
+  const follower = startFollower(url, [await deployedFlags()]);
   const times: number[] = [];
   try {
     await follower.look();
@@ -164,4 +167,12 @@ async function aThousand({ server, url }: Repository): Promise<readonly Row[]> {
   } finally {
     await follower.stop();
   }
+}
+
+/** What `deploy/base/deployment.yaml` gives the engine. */
+async function deployedFlags(): Promise<string> {
+  const text = await Deno.readTextFile(new URL("../deploy/base/deployment.yaml", import.meta.url));
+  const flags = /- (--v8-flags=\S+)/.exec(text)?.[1];
+  if (flags === undefined) throw new Error("deploy/base/deployment.yaml names no --v8-flags");
+  return flags;
 }
