@@ -117,7 +117,7 @@ Deno.test("a pack that lacks an object is not believed, and the fetch starts ove
       type: "tamper",
       when: (exchange) => isPackFetch(exchange) && new TextDecoder().decode(exchange.request).includes("have "),
       change: async (body) => {
-        const { pack } = parseFetchAnswer(body);
+        const { pack } = await parseFetchAnswer(body);
         const objects = new Map(await readPack(pack, bases, { inflatedBytesMax: 1e6 }));
         assert.ok(objects.delete(blob));
         const parts = [

@@ -96,7 +96,7 @@ Deno.test("a file with other content than its hash says is never taken, however 
   await withGit({}, async (stand) => {
     const bases = storedSnapshot(await stand.remote.fetch()).store;
     const forge = async (body: Uint8Array<ArrayBuffer>) => {
-      const { pack } = parseFetchAnswer(body);
+      const { pack } = await parseFetchAnswer(body);
       const objects = [...(await readPack(pack, bases, { inflatedBytesMax: 1e7 })).values()];
       return answerWith(
         writePack(

@@ -4,7 +4,8 @@
  */
 import { RejectedError } from "../../../src/errors.ts";
 import type { Oid } from "../../../src/ports/git.ts";
-import type { GitObjects, ObjectSource } from "./objects.ts";
+import type { ObjectStore } from "./object_store.ts";
+import type { ObjectSource } from "./objects.ts";
 import { readPack } from "./pack.ts";
 import {
   parseWriteAdvertisement,
@@ -31,7 +32,7 @@ export interface ConnectionOptions {
 }
 
 export interface FetchedObjects {
-  readonly objects: GitObjects;
+  readonly objects: ObjectStore;
   /** Whether the server cut the history below what it sent. */
   readonly isShallow: boolean;
 }

@@ -30,7 +30,10 @@ export class History {
     const request = { wants: [tip], deepen: max, filter: "tree:0" };
     const { objects } = await this.#connection.fetchObjects(request, NOTHING, context.signal);
     if (this.#known.size > KNOWN_MAX) this.#known = new Map();
-    for (const [oid, object] of objects) if (object.type === "commit") this.#known.set(oid, parseCommit(oid, object));
+    for (const oid of objects.keys()) {
+      const commit = objects.typeOf(oid) === "commit" ? commitIn(objects, oid) : undefined;
+      if (commit !== undefined) this.#known.set(oid, commit);
+    }
     return walk(tip, max, (oid) => this.#known.get(oid)).commits;
   }
 
@@ -45,8 +48,7 @@ export class History {
     const request = { wants: [tip], haves: [base], shallow: [base], filter: "tree:0" };
     const { objects } = await this.#connection.fetchObjects(request, local, signal);
     const between = walk(tip, objects.size, (oid) => {
-      const object = objects.get(oid);
-      return object?.type === "commit" ? parseCommit(oid, object) : undefined;
+      return objects.typeOf(oid) === "commit" ? commitIn(objects, oid) : undefined;
     });
     return between.commits.some((found) => found.oid === commit);
   }

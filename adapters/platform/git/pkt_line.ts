@@ -68,11 +68,11 @@ export function* readPackets(bytes: Uint8Array<ArrayBuffer>): Generator<Packet> 
   let at = 0;
   while (at < bytes.length) {
     if (at + 4 > bytes.length) throw new AnswerFault("broken", "the answer ends inside a packet's length");
-    const digits = lossy.decode(bytes.subarray(at, at + 4));
-    if (!/^[0-9a-fA-F]{4}$/.test(digits)) {
+    const length = readLength(bytes, at);
+    if (length < 0) {
+      const digits = lossy.decode(bytes.subarray(at, at + 4));
       throw new AnswerFault("broken", `a packet's length is no number: ${JSON.stringify(digits)}`);
     }
-    const length = parseInt(digits, 16);
     if (length < 4) {
       if (length === 3) throw new AnswerFault("broken", "a packet has the reserved length 3");
       at += 4;
@@ -83,6 +83,19 @@ export function* readPackets(bytes: Uint8Array<ArrayBuffer>): Generator<Packet> 
     yield { type: "data", bytes: bytes.subarray(at + 4, at + length) };
     at += length;
   }
+}
+
+/** Four hexadecimal digits as a number; -1 where they are none. */
+function readLength(bytes: Uint8Array, from: number): number {
+  let length = 0;
+  for (let at = from; at < from + 4; at++) {
+    const byte = bytes[at] ?? 0;
+    const letter = byte | 0x20;
+    if (byte >= 0x30 && byte <= 0x39) length = length * 16 + byte - 0x30;
+    else if (letter >= 0x61 && letter <= 0x66) length = length * 16 + letter - 0x61 + 10;
+    else return -1;
+  }
+  return length;
 }
 
 /** A packet's text without the newline that servers may put at its end. */

@@ -17,6 +17,7 @@ import {
   refuseErrorPacket,
 } from "./pkt_line.ts";
 import type { GitTransport } from "./transport.ts";
+import { Turns } from "./turns.ts";
 
 /** How we call ourselves to servers that ask. */
 export const AGENT = "agent=serin/1";
@@ -90,7 +91,9 @@ export async function listRefs(
   const answer = await target.transport.exchange("git-upload-pack", command(target, "ls-refs", args), signal);
   const refs = new Map<string, Oid>();
   let ended = false;
+  const turns = new Turns();
   for (const packet of readPackets(answer)) {
+    if (turns.isDue(0)) await turns.next();
     ended = packet.type === "flush";
     if (packet.type !== "data") continue;
     refuseErrorPacket(packet.bytes);
@@ -134,17 +137,21 @@ export async function fetchPack(target: ReadTarget, request: FetchRequest, signa
     ...(request.haves ?? []).map((oid) => `have ${oid}\n`),
     "done\n",
   ];
-  return parseFetchAnswer(await target.transport.exchange("git-upload-pack", command(target, "fetch", args), signal));
+  return await parseFetchAnswer(
+    await target.transport.exchange("git-upload-pack", command(target, "fetch", args), signal),
+  );
 }
 
 /** Takes a fetch answer apart; exported for tests of broken answers. */
-export function parseFetchAnswer(answer: Uint8Array<ArrayBuffer>): FetchAnswer {
+export async function parseFetchAnswer(answer: Uint8Array<ArrayBuffer>): Promise<FetchAnswer> {
+  const turns = new Turns();
   const chunks: Uint8Array[] = [];
   const shallow: Oid[] = [];
   let section = "";
   let lastSection = "";
   let ended = false;
   for (const packet of readPackets(answer)) {
+    if (turns.isDue(0)) await turns.next();
     ended = packet.type === "flush";
     if (packet.type !== "data") {
       section = "";

@@ -17,6 +17,7 @@ import {
   refuseErrorPacket,
 } from "./pkt_line.ts";
 import type { GitTransport } from "./transport.ts";
+import { Turns } from "./turns.ts";
 import { AGENT, type FetchAnswer, type FetchRequest } from "./upload_pack.ts";
 
 /** What such a server says of itself, and where its refs are now. */
@@ -83,7 +84,7 @@ export async function fetchOldPack(
   signal?: AbortSignal,
 ): Promise<FetchAnswer> {
   const body = oldRequest(server, request);
-  return parseOldAnswer(await server.transport.exchange("git-upload-pack", body, signal));
+  return await parseOldAnswer(await server.transport.exchange("git-upload-pack", body, signal));
 }
 
 function oldRequest(
@@ -113,12 +114,14 @@ function oldRequest(
 }
 
 /** Takes an answer apart; exported for tests of broken answers. */
-export function parseOldAnswer(answer: Uint8Array<ArrayBuffer>): FetchAnswer {
+export async function parseOldAnswer(answer: Uint8Array<ArrayBuffer>): Promise<FetchAnswer> {
+  const turns = new Turns();
   const chunks: Uint8Array[] = [];
   const shallow: Oid[] = [];
   let isPack = false;
   let ended = false;
   for (const packet of readPackets(answer)) {
+    if (turns.isDue(0)) await turns.next();
     ended = packet.type === "flush";
     if (packet.type !== "data") continue;
     refuseErrorPacket(packet.bytes);
