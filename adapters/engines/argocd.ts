@@ -33,6 +33,7 @@ export const argocd = {
       ? null
       : canonicalJson({ revision, revisions, source, sources });
   },
+  isAsked: ([application]) => application?.metadata.annotations?.["argocd.argoproj.io/refresh"] !== undefined,
   restates: true,
   seen: ([application]) => {
     const sync = at(application, "status", "sync");

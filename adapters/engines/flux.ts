@@ -42,6 +42,7 @@ export const flux = {
   holdsUp: () => null,
   writes: (manager) => manager === "kustomize-controller" || manager === "helm-controller",
   renderedFrom,
+  isAsked: ([owner]) => owner !== undefined && isAsked(owner),
   restates: true,
   seen: ([owner]) => {
     const commit = /[:/]([0-9a-f]{40}|[0-9a-f]{64})$/.exec(stringAt(owner, "status", "lastAttemptedRevision") ?? "");
@@ -90,8 +91,7 @@ function kustomizationApplied(commit: string, owner: KubeObject, name: string): 
   const revisionOf = (field: string): string => stringAt(owner, "status", field) ?? "";
   const lastApplied = revisionOf("lastAppliedRevision");
   // Asked after a fence came off: until then it may have applied the commit all but what was fenced.
-  const asked = stringAt(owner, "metadata", "annotations", REQUESTED_ANNOTATION);
-  if (asked !== undefined && asked !== stringAt(owner, "status", "lastHandledReconcileAt")) {
+  if (isAsked(owner)) {
     return { type: "pending", message: `${name} is asked to reconcile, and has not done so yet` };
   }
   if (isCommit(lastApplied, commit)) return { type: "applied", message: `${name} applied ${lastApplied}` };
@@ -110,6 +110,11 @@ function kustomizationApplied(commit: string, owner: KubeObject, name: string): 
     type: "pending",
     message: `${name} is applying ${attempted}${ready.message === "" ? "" : `: ${ready.message}`}`,
   };
+}
+
+function isAsked(owner: KubeObject): boolean {
+  const asked = stringAt(owner, "metadata", "annotations", REQUESTED_ANNOTATION);
+  return asked !== undefined && asked !== stringAt(owner, "status", "lastHandledReconcileAt");
 }
 
 const FAILED_REASONS = ["ReconciliationFailed", "BuildFailed", "PruneFailed", "ArtifactFailed"];

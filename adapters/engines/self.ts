@@ -15,6 +15,7 @@ export const self = {
   seen: () => [],
   writes: () => false,
   renderedFrom: () => null,
+  isAsked: () => false,
   restates: false,
   fencedBy: () => null,
   ours: () => null,

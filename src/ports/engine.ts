@@ -51,6 +51,8 @@ export interface EngineAdapter {
    * @param owners the live objects of `owner`
    */
   readonly renderedFrom: (owners: readonly KubeObject[]) => string | null;
+  /** Whether it was asked to look at the tip and has not done so yet: what it says is from before then. */
+  readonly isAsked: (owners: readonly KubeObject[]) => boolean;
   /** Whether it writes what it rendered again and again, also without a new release. */
   readonly restates: boolean;
   /** The id in the fence mark of a live target, or null. */

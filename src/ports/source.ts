@@ -2,6 +2,7 @@
 import type { CanaryId } from "../core/canary.ts";
 import type { Catalogue } from "../core/catalogue.ts";
 import type { Lock, StatusFile } from "../core/decision.ts";
+import type { Snapshot } from "./git.ts";
 
 /** A lock or status file at the tip: absent, read, or unreadable (a person broke it). */
 export type FileView<T> =
@@ -22,6 +23,8 @@ export interface SourceView {
 export interface Source {
   readonly name: string;
   readonly view: SourceView;
+  /** The files of the commit that is shown, and which folders and files of them are watched; absent before the first fetch. */
+  readonly watched?: { readonly snapshot: Snapshot; readonly roots: readonly string[] } | undefined;
   lock(id: CanaryId): FileView<Lock>;
   status(id: CanaryId): FileView<StatusFile>;
   /** Whether a canary is declared: "removed" only when the file it came from parsed and no longer has it. */

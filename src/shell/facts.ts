@@ -152,8 +152,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
     apex,
     servicesReady: manifest !== undefined && servicesReady(cluster, tables, { canary, refs, manifest, apex }),
     applied: isRendered
-      // There is a candidate only once the engine has said what it rendered it from.
-      ? { type: "applied", message: "The engine rendered it." }
+      ? rendered(engine, ownersOf(cluster, engine, target))
       : engine.applies
       ? { type: "applied", message: "The agent applies it." }
       : applied(engine, input, ownersOf(cluster, engine, target)),
@@ -201,6 +200,16 @@ function applied(engine: EngineAdapter, input: FactsInput, owners: readonly Kube
   if (first.type === "applied" || tip === null || !isSame || tip === release.commit) return first;
   const later = engine.applied(tip, owners);
   return later.type === "pending" && first.type === "failed" ? first : later;
+}
+
+/**
+ * There is a candidate only once the engine has said what it rendered it from. Asked after a fence came off, it is about to
+ * render something newer.
+ */
+function rendered(engine: EngineAdapter, owners: readonly KubeObject[]): ClusterFacts["applied"] {
+  return engine.isAsked(owners)
+    ? { type: "pending", message: "It is asked to look at the tip, and has not done so yet." }
+    : { type: "applied", message: "The engine rendered it." };
 }
 
 /** The live objects by which an engine owns a target. */

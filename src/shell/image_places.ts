@@ -10,6 +10,9 @@ import type { Carrier } from "../ledger/places/restore_places.ts";
 import type { FileText } from "../ledger/splice.ts";
 import { isManifestPath } from "../spec/parse_file.ts";
 
+/** A canary, and a release of it that an engine rendered. */
+export type Rendered = Pick<CanaryEntry, "canary" | "release">;
+
 /** Files of a commit or a working tree. */
 export interface PlacesTree {
   readonly paths: readonly string[];
@@ -25,7 +28,7 @@ export interface FoundPlace {
 
 /** Places of a release's images, each with the containers whose image it says, in this version or in another one. */
 export async function placesOfRelease(
-  entry: CanaryEntry,
+  entry: Rendered,
   tree: PlacesTree,
   signal?: AbortSignal,
 ): Promise<readonly (FoundPlace & { readonly containers: readonly string[] })[]> {
@@ -48,7 +51,7 @@ function needlesOf({ name, tag, digest }: ImageReference): readonly string[] {
 }
 
 async function search(
-  entry: CanaryEntry,
+  entry: Rendered,
   { tree, needles }: { readonly tree: PlacesTree; readonly needles: readonly string[] },
   signal: AbortSignal | undefined,
 ): Promise<readonly FoundPlace[]> {
@@ -86,7 +89,7 @@ async function search(
 }
 
 /** The object that the engine rendered from, or the target itself, as far as a file names it: bases leave namespaces out. */
-function isOwnObject(object: string, { canary, release }: CanaryEntry): boolean {
+function isOwnObject(object: string, { canary, release }: Rendered): boolean {
   const { kind, name, apiVersion } = canary.target;
   const group = apiVersion.includes("/") ? `${apiVersion.split("/")[0]}/` : "";
   const own = [release.rendering?.owner ?? "", `${group}${kind} ${canary.id.namespace}/${name}`];

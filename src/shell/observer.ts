@@ -5,8 +5,9 @@
 import { type Complaint, isUndeclared } from "../core/catalogue.ts";
 import type { Canary, CanaryId } from "../core/canary.ts";
 import type { ClusterIdentity } from "../core/decision.ts";
-import type { ObjectRef } from "../core/kube_object.ts";
+import type { KubeObject, ObjectRef } from "../core/kube_object.ts";
 import type { CheckResult, GitFacts, Observation, Question } from "../core/observation.ts";
+import type { Release } from "../core/release.ts";
 import { ALL_TO_PRIMARY } from "../core/routes.ts";
 import type { State } from "../core/state.ts";
 import { BugError, InvalidSpecError } from "../errors.ts";
@@ -18,6 +19,7 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { MetricLabels } from "../ports/metrics.ts";
 import type { Source } from "../ports/source.ts";
 import { answer, type Askers } from "./answers.ts";
+import { BehindFence } from "./behind_fence.ts";
 import { Captures } from "./captures.ts";
 import { choose, clusterFacts, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
 import { lostPolicies, podLabelsOf } from "./policies.ts";
@@ -74,6 +76,7 @@ export class Observer {
   readonly #options: ObserverOptions;
   readonly captures: Captures;
   readonly #releases: RenderedReleases;
+  readonly #behindFence = new BehindFence();
   readonly #removals = new Removals();
   /** Canaries of a source whose removal waits for a person. */
   readonly #held = new Map<Source, ReadonlySet<string>>();
@@ -209,16 +212,36 @@ export class Observer {
 
   /** Where an engine renders, the candidate is what it wrote; nothing of it is in Git. */
   async #rendered(
-    { state, signal }: ObserveTurn,
+    turn: ObserveTurn,
     git: GitFacts,
     { canary, ref, engine }: { readonly canary: Canary; readonly ref: ObjectRef; readonly engine: EngineAdapter },
   ): Promise<{ readonly git: GitFacts; readonly renderedReplicas: number | null }> {
     if (canary.render !== "live" || git.candidate === null) return { git, renderedReplicas: null };
     const { cluster } = this.#options;
+    const { state, signal } = turn;
     const owners = ownersOf(cluster, engine, cluster.get(ref));
     const input = { canary, state, ref, engine, owners, tip: git.commit };
-    const { candidate, complaint, replicas } = await this.#releases.candidate(input, signal);
+    const { candidate: live, complaint, replicas } = await this.#releases.candidate(input, signal);
+    const candidate = live === null ? null : await this.#newerBehindFence(turn, live, engine, cluster.get(ref));
     return { git: { ...git, candidate, complaint: git.complaint ?? complaint }, renderedReplicas: replicas };
+  }
+
+  /** Behind a fence that an engine heeds, a newer release shows in Git alone; the rollout on its way is told by its images. */
+  async #newerBehindFence(
+    { key, state: { run, lock }, signal }: ObserveTurn,
+    live: Release,
+    engine: EngineAdapter,
+    target: KubeObject | undefined,
+  ): Promise<Release> {
+    const watched = this.branchOf(key)?.source.watched;
+    const isFenced = target !== undefined && engine.ours(target) === true && engine.keeps(target);
+    if (!isFenced || run === null || lock === null || watched === undefined || run.release.revision !== live.revision) {
+      this.#behindFence.forget(key);
+      return live;
+    }
+    const said = await this.#behindFence.said(key, { running: run, lock: lock.release, watched }, signal);
+    if (said === "wanted") return lock.release;
+    return said === "other" ? { ...live, revision: `${live.revision}-newer` } : live;
   }
 
   /** Only asked for where something has to be kept, and it is not promoted yet. */

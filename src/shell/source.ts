@@ -117,6 +117,10 @@ class GitSource implements RunningSource {
     return this.#view;
   }
 
+  get watched(): Source["watched"] {
+    return this.#snapshot === undefined ? undefined : { snapshot: this.#snapshot, roots: this.#roots };
+  }
+
   lock(id: CanaryId): FileView<Lock> {
     const view = this.#ledger.lock(id);
     return view.type === "read" ? { type: "read", value: view.value.lock } : view;

@@ -20,6 +20,7 @@ export const UNDECIDED: EngineAdapter = {
   seen: () => [],
   writes: () => false,
   renderedFrom: () => null,
+  isAsked: () => false,
   restates: false,
   fencedBy: () => null,
   ours: () => null,

@@ -70,6 +70,7 @@ export function startFakeHelm(sandbox: Sandbox, options: FakeHelmOptions): FakeH
     metadata: { name: "charts", namespace },
     spec: { url: sandbox.git.urlOf(REPOSITORY), interval: "1m" },
   });
+  const ref = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name };
   let written: readonly KubeObject[] = [];
   let last = "";
   let version = 0;
@@ -82,7 +83,7 @@ export function startFakeHelm(sandbox: Sandbox, options: FakeHelmOptions): FakeH
     const spec = objectAt(release, "spec");
     const values = filled(objectAt(spec, "values"), listAt(spec, "valuesFrom"));
     const digest = `sha256:${createHash("sha256").update(canonicalJson(values)).digest("hex")}`;
-    if (digest === last) return;
+    if (digest === last) return meet();
     store.apply(object(release), { manager: "kustomize-controller", force: true });
     const wanted = chart(options, values);
     for (const one of wanted) write(one);
@@ -104,20 +105,28 @@ export function startFakeHelm(sandbox: Sandbox, options: FakeHelmOptions): FakeH
 
   function write(wanted: KubeObject): void {
     const { apiVersion, kind, metadata } = wanted;
-    const ref = { apiVersion, kind, namespace, name: metadata.name };
-    if (store.get(ref) === undefined) store.create(wanted, MANAGER);
+    const own = { apiVersion, kind, namespace, name: metadata.name };
+    if (store.get(own) === undefined) store.create(wanted, MANAGER);
     else {
       const before = written.find((one) => one.kind === kind);
       const patch = {
         ...(wanted.spec === undefined ? {} : { spec: wanted.spec }),
         ...(wanted.data === undefined ? {} : { data: wanted.data }),
       };
-      if (canonicalJson(before) !== canonicalJson(wanted)) store.patch(ref, patch, MANAGER);
+      if (canonicalJson(before) !== canonicalJson(wanted)) store.patch(own, patch, MANAGER);
+    }
+  }
+
+  /** A request to look again that comes to nothing new. */
+  function meet(): void {
+    const token = store.get(ref)?.metadata.annotations?.["reconcile.fluxcd.io/requestedAt"];
+    const handled = stringAt(store.get(ref), "status", "lastHandledReconcileAt");
+    if (token !== undefined && token !== handled) {
+      store.patchStatus(ref, { status: { lastHandledReconcileAt: token } });
     }
   }
 
   function report(configDigest: string): void {
-    const ref = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name };
     store.patchStatus(ref, {
       status: {
         observedGeneration: store.get(ref)?.metadata.generation ?? 1,
