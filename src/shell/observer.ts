@@ -197,9 +197,8 @@ export class Observer {
         identity,
         defaultEngine,
         undeclared: (ref) =>
-          canary.render === "live"
-            ? git.presence === "removed" && target === undefined
-            : this.#undeclared(key, ref, git.presence),
+          this.#undeclared(key, ref, git.presence) &&
+          (canary.render !== "live" || this.#leftEngine(key, git.presence, { target, engine })),
         lockPrimary: state.lock === null ? null : (await this.captures.filled(canary, state.lock, signal)).primary,
         captured: await this.#captured(state, signal),
         blocked: blocked ?? await this.#lostPolicies(turn, canary, refs),
@@ -279,6 +278,17 @@ export class Observer {
     if (view?.state !== "fresh" || catalogue === null || catalogue === undefined) return false;
     if (catalogue.manifests.size === 0 && presence !== "removed") return false;
     return isUndeclared(catalogue, ref);
+  }
+
+  /** Git never declares what an engine renders: it left once the object did that it is rendered from, or it is gone. */
+  #leftEngine(
+    key: string,
+    presence: GitFacts["presence"],
+    { target, engine }: { readonly target: KubeObject | undefined; readonly engine: EngineAdapter },
+  ): boolean {
+    if (presence !== "removed") return false;
+    return target === undefined ||
+      (engine.owner(target) ?? []).every((owner) => this.#undeclared(key, owner, presence));
   }
 
   /** Before the first start only, and asked of the server at most twice a minute. */

@@ -222,8 +222,9 @@ async function floorPrimary(work: Work, floor: number | null): Promise<void> {
 
 async function applyServices(work: Work, apex: "primary" | "target"): Promise<void> {
   const { cluster, tables } = work.does;
-  const manifest = cluster.get(work.refs.targetRef) ?? work.state.run?.release.target ??
-    work.state.lock?.release.target;
+  const known = [cluster.get(work.refs.targetRef), work.state.run?.release.target, work.state.lock?.release.target];
+  // Of what an engine rendered, a lock from Git does not say how its pods are told.
+  const manifest = known.find((one) => one?.spec?.["selector"] !== undefined);
   if (manifest === undefined) return;
   const live = present(cluster, work.refs.services);
   for (const service of tables.services(work.canary, { apexSelects: apex, target: manifest, live })) {

@@ -184,7 +184,7 @@ function unrendered({ id, target }: Canary): InvalidSpecError {
 
 function unkept({ id }: Canary): InvalidSpecError {
   return new InvalidSpecError(
-    `Cannot look after "${id.namespace}/${id.name}": "render: live" keeps what the engine rendered in a Secret, and the agent may not read Secrets`,
-    { fix: "Set secrets.copy to true and apply deploy/rbac/secrets_copy.yaml" },
+    `Cannot look after "${id.namespace}/${id.name}": "render: live" keeps what the engine rendered in a Secret, and the agent reads no Secrets here`,
+    { fix: "Set secrets.copy to true, apply deploy/rbac/secrets_copy.yaml, and leave mode: observe" },
   );
 }

@@ -184,5 +184,5 @@ Deno.test("where nothing can be told, a sentence says why", async () => {
   match((await world.ask()).complaint ?? "", /has not said yet what it rendered/);
   await rejects(world.ask(self), /carries the marks of neither/);
   world.releases = world.agent(null);
-  await rejects(world.ask(), /may not read Secrets/);
+  await rejects(world.ask(), /reads no Secrets here/);
 });

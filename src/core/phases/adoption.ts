@@ -20,6 +20,9 @@ import {
 } from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, type Turn, waitAndTell, wakeAt } from "../turn.ts";
 
+/** How soon it is looked at whether a capture was made: nothing tells of it. */
+const CAPTURE_LOOK_MS = 500;
+
 /** Decides what the first lock is made from, or says what is missing. */
 export function stepNew(turn: Turn): Step {
   const { seen, state, canary } = turn;
@@ -157,6 +160,10 @@ function compare(turn: RunTurn): Step {
     const what = `The primary that would be made differs from the live target: ${answer.difference}`;
     const waiting = waitAndTell(turn, "stalled", what, { severity: "warn", alert: true, actions: [wakeAt(at)] });
     return { ...waiting, state: { ...waiting.state, run: { ...run, nextCheckAt: at } } };
+  }
+  if (!seen.cluster.captured && answer.difference === null) {
+    const capture: Action = { type: "capture", release: run.release };
+    return keep(turn, {}, [capture, wakeAt(now + CAPTURE_LOOK_MS)], { waitsFor: "Keeps what the engine rendered." });
   }
   const id = decisionId(run.id, "initialise");
   const lock = makeLock(turn, run.release, answer, id);

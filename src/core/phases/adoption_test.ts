@@ -136,6 +136,19 @@ function at(run: Partial<Run>, seen: SeenOverrides = {}, state: Partial<State> =
   };
 }
 
+Deno.test("initialising: what an engine rendered is kept before the first lock is made from it, where it is what runs", () => {
+  const asked = (difference: string | null, cluster: SeenOverrides["cluster"] = {}) =>
+    stepped(at(
+      { stage: "comparing" },
+      { answers: { comparison: aComparison(OLD, { difference }) }, cluster: { captured: false, ...cluster } },
+      { lock: null, decision: null },
+    ));
+  deepEqual([asked(null).place, asked(null).does], ["initialising/comparing", ["capture"]]);
+  // Users are on a primary of this very revision: the target is another one, and cannot be kept for it.
+  const isServed = { apex: "primary", primary: aPrimary() } as const;
+  deepEqual(asked("spec.template: other", isServed).does, ["submit initialise"]);
+});
+
 Deno.test("initialising: the first lock is the candidate where the live target is what it declares", () => {
   const next = stepped(
     at({ stage: "comparing" }, { answers: { comparison: aComparison(OLD) } }, { lock: null, decision: null }),

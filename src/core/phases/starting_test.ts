@@ -135,6 +135,13 @@ for (
       [],
       [],
     ],
+    [
+      "behind it, what an engine rendered is kept",
+      { stage: "fencing", seen: { cluster: { captured: false } } },
+      "fencing",
+      ["capture"],
+      [],
+    ],
     ["the fence is put on", { stage: "fencing", seen: { cluster: { fenceNeeded: true } } }, "fencing", ["fence"], []],
     [
       "the fence is put on, and holds something up beside it",
