@@ -16,7 +16,6 @@ import {
   objectAt,
   stringAt,
 } from "../../src/core/kube_object.ts";
-import { runGit } from "../../src/demo/clone.ts";
 import { REPOSITORY } from "../../src/demo/stage.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 
@@ -77,7 +76,9 @@ export function startFakeHelm(sandbox: Sandbox, options: FakeHelmOptions): FakeH
 
   async function look(): Promise<void> {
     const tip = await sandbox.git.tip(REPOSITORY);
-    const text = tip === undefined ? "" : await runGit(sandbox.git.path(REPOSITORY), ["show", `${tip}:${file}`]);
+    if (tip === undefined) return;
+    const text = await sandbox.git.read(REPOSITORY, file);
+    if (text === undefined) return uninstall();
     const release: unknown = parse(text);
     if (!isJsonObject(release)) return;
     const spec = objectAt(release, "spec");
@@ -91,6 +92,14 @@ export function startFakeHelm(sandbox: Sandbox, options: FakeHelmOptions): FakeH
     last = digest;
     version += 1;
     report(digest);
+  }
+
+  function uninstall(): void {
+    for (const one of [...written, { ...ref, metadata: { name, namespace } }]) {
+      const { apiVersion, kind, metadata } = one;
+      store.remove({ apiVersion, kind, namespace, name: metadata.name });
+    }
+    written = [];
   }
 
   function filled(values: JsonObject, sources: readonly Json[]): JsonObject {

@@ -226,6 +226,26 @@ Deno.test("a live release whose chart's own content changed is held, with its im
     for (const text of await allObjects(stage)) doesNotMatch(text, /another-token/);
   }));
 
+Deno.test("a Canary that leaves Git together with its HelmRelease takes all with it, once the engine has removed the target", () =>
+  withLive(async ({ stage }) => {
+    const { sandbox } = stage;
+    closeGate(stage, NAME);
+    await bumpRelease(stage, "2.0.0");
+    await stage.of(NAME).see("at half", (view) => view.phase === "waiting-promotion" && view.weight === 50);
+    ok(captures(stage).length > 0);
+    // A repository that declares nothing at all would be taken for a mistake.
+    const other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: demo}\n";
+    const files = { [canaryFileOf(NAME)]: null, [RELEASE.file]: null, "apps/other.yaml": other };
+    await sandbox.git.commit(REPOSITORY, files, { message: "Remove the shop" });
+    // It was the only one of its source.
+    await stage.of(NAME).see("held", ({ waitsFor }) => waitsFor?.includes("confirm-removal") === true);
+    strictEqual((await stage.composed.agent.confirmRemoval("robin")).type, "done");
+    await until("the agent forgot it", () => stage.of(NAME).view() === undefined, 30_000);
+    deepStrictEqual(captures(stage), []);
+    strictEqual(deployment(sandbox, `${NAME}-primary`), undefined);
+    strictEqual(await sandbox.git.read(REPOSITORY, `.serin/sandbox/${NAMESPACE}/${NAME}/primary.yaml`), undefined);
+  }));
+
 function store({ api }: FaultStage["sandbox"]): FaultStage["sandbox"]["api"]["store"] {
   return api.store;
 }
