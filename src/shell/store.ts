@@ -119,7 +119,8 @@ export function createStateStore(options: {
     const hard = hardPart(state);
     const claimed = state.run === null || before.state.epoch === options.epoch();
     if ((isSame(hard, before.saved) && claimed) || options.readOnly === true) {
-      hold(key, { ...before, state });
+      // What is not saved leaves the epoch as it was saved, else each turn would claim the rollout anew.
+      hold(key, { ...before, state: { ...state, epoch: before.state.epoch } });
       return;
     }
     const stamped = { ...state, epoch: options.epoch() };
