@@ -1,5 +1,6 @@
 /** States of more canaries than are kept spread out: they come back as they were, and what is written stays the same. */
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { rollingOut } from "../../test/support/core_builders.ts";
 import type { KubeObject } from "../core/kube_object.ts";
 import { newState, type State } from "../core/state.ts";
 import { createStateStore } from "./store.ts";
@@ -84,4 +85,22 @@ Deno.test("one that somebody else wrote meanwhile is read from the cluster", asy
   await other?.load(idOf(0), 1_000);
   await other?.save({ ...resting(0), withdrawn: ["by another"] });
   deepStrictEqual((await store?.load(idOf(0), 2_000))?.withdrawn, ["by another"]);
+});
+
+Deno.test("a rollout that another leader began is claimed by one write, however many turns follow", async () => {
+  const { ports, writes } = cluster();
+  const { state } = rollingOut("progressing");
+  const before = createStateStore({ cluster: ports, epoch: () => 3 });
+  await before.load(state.id, 1_000);
+  await before.save({ ...state, epoch: 3 });
+  const store = createStateStore({ cluster: ports, epoch: () => 4 });
+  const from = writes();
+  for (let turn = 0; turn < 3; turn += 1) {
+    const known = await store.load(state.id, 2_000);
+    await store.save(known);
+    // As a turn ends: with what it began with.
+    await store.save({ ...known, outbox: [] });
+  }
+  strictEqual(writes() - from, 1);
+  strictEqual((await store.load(state.id, 2_000)).epoch, 4);
 });
