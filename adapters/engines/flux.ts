@@ -142,7 +142,10 @@ function renderedFrom([owner]: readonly KubeObject[]): string | null {
     const waits = ready.reason.startsWith("HealthCheck") || ready.message.startsWith("Running health checks");
     return stringAt(owner, "status", waits ? "lastAttemptedRevision" : "lastAppliedRevision") ?? null;
   }
-  const [release] = listAt(owner, "status", "history");
+  // One that failed was not rendered to the end, and is rolled back or tried again.
+  const release = listAt(owner, "status", "history").find((one) =>
+    (stringAt(one, "status") ?? "deployed") === "deployed"
+  );
   const config = stringAt(release, "configDigest");
   if (config === undefined) return null;
   const { chartVersion, ociDigest } = objectAt(release);

@@ -2,10 +2,12 @@
  * Captures: primaries as an engine rendered them, each in a Secret beside the workload, named by revision and immutable.
  * Git and the state hold outlines; whoever applies or looks after a primary takes its content from here.
  */
+import { Alike } from "../core/alike.ts";
 import { type Canary, canaryKey } from "../core/canary.ts";
 import type { Lock } from "../core/decision.ts";
 import { isJsonObject, type KubeObject, stringAt } from "../core/kube_object.ts";
 import { CANARY_LABEL, MANAGED_BY_LABEL, MANAGER } from "../core/names.ts";
+import type { Packed } from "../core/packed.ts";
 import { Recent } from "../core/recent.ts";
 import type { Cluster } from "../ports/cluster.ts";
 
@@ -20,7 +22,8 @@ export function captureName(canary: Canary, revision: string): string {
 export class Captures {
   readonly #cluster: Pick<Cluster, "live">;
   /** As JSON; null: it was looked for, and is not there. */
-  readonly #known = new Recent<string, { readonly text: string | null }>(REMEMBERED_MAX);
+  readonly #known = new Recent<string, { readonly packed: Packed | null }>(REMEMBERED_MAX);
+  readonly #alike = new Alike();
 
   constructor(cluster: Pick<Cluster, "live">) {
     this.#cluster = cluster;
@@ -29,9 +32,14 @@ export class Captures {
   /** The primary of a revision, or null where it was lost. One GET, then from memory. */
   async of(canary: Canary, revision: string, signal: AbortSignal): Promise<KubeObject | null> {
     const key = keyOf(canary, revision);
-    const known = this.#known.get(key) ?? { text: await this.#read(canary, revision, signal) };
-    this.#known.set(key, known);
-    return known.text === null ? null : parsed(known.text);
+    const known = this.#known.get(key) ?? this.#hold(key, await this.#read(canary, revision, signal));
+    return known.packed === null ? null : parsed(this.#alike.unpack(known.packed));
+  }
+
+  #hold(key: string, text: string | null): { readonly packed: Packed | null } {
+    const held = { packed: text === null ? null : this.#alike.pack(text) };
+    this.#known.set(key, held);
+    return held;
   }
 
   async #read(canary: Canary, revision: string, signal: AbortSignal): Promise<string | null> {
@@ -75,7 +83,7 @@ export class Captures {
       type: "Opaque",
       data: { primary: encoded },
     }, { force: true, signal });
-    this.#known.set(keyOf(canary, revision), { text });
+    this.#hold(keyOf(canary, revision), text);
   }
 
   /** What is remembered may be stale: another replica led meanwhile. */
