@@ -121,7 +121,11 @@ Deno.test("a Git server that refuses the push for good", async (t) => {
       const [tip, status] = [await sandbox.git.tip(REPOSITORY), await statusOf(stage)];
       sandbox.git.faults.set({ refusePush: "main is protected" });
       openGate(stage, "shop");
-      const view = await shop.see("held", ({ phase, last }) => phase === "idle" && last?.outcome === "held");
+      // What it waits for is said by the turn after the one that held it.
+      const view = await shop.see(
+        "held",
+        ({ phase, last, waitsFor }) => phase === "idle" && last?.outcome === "held" && waitsFor !== null,
+      );
       match(view.waitsFor ?? "", /^Held: The promotion commit did not land in time: .*main is protected.*serin retry/);
       await rests(sandbox, "shop", "1.0.0");
       deepStrictEqual([await sandbox.git.tip(REPOSITORY), await statusOf(stage)], [tip, status]);
