@@ -2,7 +2,7 @@
  * What goes wrong with an engine in the middle of a rollout: it cannot apply, it restarts, it prunes. None of it is the
  * release's fault, and none may cost users a request. Git is asked seldom: the agent hears of commits from the engine.
  */
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { machineClock } from "../../../adapters/platform/clock.ts";
 import { numberAt, objectAt, type ObjectRef, stringAt } from "../../../src/core/kube_object.ts";
 import { CANARY, MANIFEST, REPOSITORY } from "../../../src/demo/stage.ts";
@@ -190,8 +190,11 @@ async function targetLeaves(story: Story): Promise<string> {
   await gone(story, TARGET, 120_000);
   await deletedByUs(story, TARGET);
   const seconds = ((machineClock.now() - pushedMs) / 1000).toFixed(1);
-  const view = await world.see("at rest", ({ phase, weight }) => phase === "idle" && weight === 0);
-  match(view.waitsFor ?? "", /podinfo/);
+  // Said a turn after the rollout's end, which may be seen before.
+  const view = await world.see(
+    "at rest, and says what is missing",
+    ({ phase, weight, waitsFor }) => phase === "idle" && weight === 0 && /podinfo/.test(waitsFor ?? ""),
+  );
   ok((numberAt(await world.plane.cluster.live(PRIMARY), "status", "readyReplicas") ?? 0) > 0);
   return `gone ${seconds} s after it left Git; ${view.last?.reason ?? ""} ${view.waitsFor ?? ""}`;
 }
