@@ -27,6 +27,8 @@ export interface Ready {
 export interface Gateway {
   readonly shares: readonly Share[];
   readonly readies: readonly Ready[];
+  /** The API server is about to end: what cannot be accepted any more is no error. */
+  close(): void;
 }
 
 /** Resolves when both kinds are watched; it ends with the cluster. */
@@ -42,6 +44,7 @@ export async function startGateway(parts: {
   const readies: Ready[] = [];
   const weights = new Map<string, number>();
   const ready = new Set<string>();
+  let isOver = false;
   cluster.onChange((ref, object) => {
     if (object === undefined) return;
     const atMs = clock.now();
@@ -49,7 +52,11 @@ export async function startGateway(parts: {
       const weight = weightOf(object);
       if (weights.get(ref.name) !== weight) shares.push({ name: ref.name, weight, atMs });
       weights.set(ref.name, weight);
-      if (!isAccepted(object)) void accept(api, object, clock.now());
+      if (!isAccepted(object)) {
+        accept(api, object, clock.now()).catch((error) => {
+          if (!isOver) throw error;
+        });
+      }
     } else if (ref.kind === "Deployment") {
       const isReady = (numberAt(object, "status", "availableReplicas") ?? 0) > 0;
       if (isReady && !ready.has(ref.name)) readies.push({ name: ref.name, atMs });
@@ -59,7 +66,13 @@ export async function startGateway(parts: {
   });
   await cluster.watch({ apiVersion: API, kind: "HTTPRoute" });
   await cluster.watch({ apiVersion: "apps/v1", kind: "Deployment" });
-  return { shares, readies };
+  return {
+    shares,
+    readies,
+    close() {
+      isOver = true;
+    },
+  };
 }
 
 /** Percent of the second backend, which is the canary's. */

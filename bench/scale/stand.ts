@@ -122,6 +122,7 @@ async function start(options: StandOptions): Promise<Stand> {
     pidOf,
     quiet: () => quiet(["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(pidOf)),
     async close() {
+      gateway.close();
       await git.stop();
       await forNode.close();
       await forGateway.close();
