@@ -2,7 +2,7 @@
  * The text of the two files the agent keeps in Git: a header that other engines and people understand, then one YAML
  * object. The same content always gives the same bytes, whatever order its keys were made in. Knows neither file's fields.
  */
-import { Document, parseDocument } from "yaml";
+import { Document, parseDocument, visit } from "yaml";
 import type { CanaryId } from "../core/canary.ts";
 import { isJsonObject, type Json, type JsonObject } from "../core/kube_object.ts";
 import { LOCAL_CONFIG_ANNOTATION } from "../core/names.ts";
@@ -37,6 +37,12 @@ export function ledgerText(kind: string, id: CanaryId, text: {
     ...text.body,
   };
   const document = new Document(object, { aliasDuplicateObjects: false, compat: "yaml-1.1" });
+  visit(document, {
+    Scalar: (_key, scalar) => {
+      // As a block, which the library would write, lines of spaces are read back as empty ones.
+      if (typeof scalar.value === "string" && /^\s+$/.test(scalar.value)) scalar.type = "QUOTE_DOUBLE";
+    },
+  });
   const header = [SKIP_RENDERING, ...text.about.map((line) => `# ${oneLine(line)}`)].join("\n");
   return `${header}\n${document.toString({ lineWidth: 0 })}`;
 }

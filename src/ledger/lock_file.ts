@@ -6,7 +6,7 @@ import { canaryKey } from "../core/canary.ts";
 import type { Lock } from "../core/decision.ts";
 import { type Json, type KubeObject, objectAt } from "../core/kube_object.ts";
 import { ledgerFolder, REVISION_ANNOTATION } from "../core/names.ts";
-import { outlineOf, type Release, type TrackedConfig } from "../core/release.ts";
+import { outlineOf, type Release, revisionOf, type TrackedConfig } from "../core/release.ts";
 import type { FileView } from "../ports/source.ts";
 import { Fields, readFields } from "./fields.ts";
 import { inFixedOrder, ledgerText, parseLedgerText } from "./file_text.ts";
@@ -180,7 +180,7 @@ export function parseLockFile(text: string): FileView<LockFile> {
         return { canary: files.string("canary"), target: files.string("target") };
       }),
       configsOmitted: spec.orNull("configsOmitted", (fields) => fields.boolean("configsOmitted")) ?? false,
-      lock: {
+      lock: namedByContent({
         algorithm: spec.number("algorithm"),
         cluster: { name: cluster.string("name"), uid: cluster.string("uid") },
         canary: { namespace: metadata.string("namespace"), name: metadata.string("name") },
@@ -189,9 +189,25 @@ export function parseLockFile(text: string): FileView<LockFile> {
         primary: spec.object("primary"),
         configs: spec.objects("configs"),
         digests: spec.texts("digests"),
-      },
+      }),
     };
   });
+}
+
+/**
+ * A lock whose manifest somebody edited and then adopted is another release, whatever revision it still states: else the
+ * tip would count as that release, and no rollout would lead back to what Git declares.
+ */
+function namedByContent(lock: Lock): Lock {
+  const { release, primary } = lock;
+  const revision = revisionOf(release);
+  if (revision === release.revision) return lock;
+  const annotations = { ...primary.metadata.annotations, [REVISION_ANNOTATION]: revision };
+  return {
+    ...lock,
+    release: { ...release, revision },
+    primary: { ...primary, metadata: { ...primary.metadata, annotations } },
+  };
 }
 
 function readRendering(release: Fields): Pick<Release, "rendering"> {

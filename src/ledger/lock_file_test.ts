@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { lockDigest } from "../core/decision.ts";
 import type { Json, KubeObject } from "../core/kube_object.ts";
 import { revisionOf } from "../core/release.ts";
+import { REVISION_ANNOTATION } from "../core/names.ts";
 import { aConfigMap, aDeployment, aRelease } from "../../test/support/builders.ts";
 import { aLock } from "../../test/support/ledger_builders.ts";
 import { committedLock, lockPath, parseLockFile, renderLockFile } from "./lock_file.ts";
@@ -92,6 +93,16 @@ Deno.test("renderLockFile() and parseLockFile() give back any lock that holds no
       },
     ),
   );
+});
+
+Deno.test("parseLockFile() names a lock by what it holds, not by what it states", () => {
+  const lock = aLock();
+  const [{ image } = { image: "" }] = lock.release.images;
+  const edited = reread(renderLockFile(lock, FROM).replaceAll(image, "registry.example.com/shop:9.9.9")).lock;
+  assert.notEqual(edited.release.revision, lock.release.revision);
+  assert.equal(edited.release.revision, revisionOf(edited.release));
+  assert.equal(edited.primary.metadata.annotations?.[REVISION_ANNOTATION], edited.release.revision);
+  assert.deepEqual(reread(renderLockFile(edited, FROM)).lock, edited);
 });
 
 Deno.test("renderLockFile() does not depend on the order in which keys were made", () => {
