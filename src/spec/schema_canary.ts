@@ -104,10 +104,14 @@ const whole = object({
     only: "annotation",
     defaultText: "found out from the target's labels and annotations",
   }),
-  render: field(oneOf("manifests", "kustomize", "live"), "How the target's manifest is made: as it is written, by kustomize, or by the engine.", {
-    only: "annotation",
-    default: "manifests",
-  }),
+  render: field(
+    oneOf("manifests", "kustomize", "live"),
+    "How the target's manifest is made: as it is written, by kustomize, or by the engine.",
+    {
+      only: "annotation",
+      default: "manifests",
+    },
+  ),
   promotion: field(promotion, "How a promotion is made.", { only: "annotation", default: {} }),
   release: field(release, "How this canary relates to others.", { only: "annotation", default: {} }),
   configTracking: field(oneOf("declared", "live", "off"), "Which ConfigMaps and Secrets make a revision.", {

@@ -15,7 +15,6 @@ import { inflateLong, LONG_BYTES } from "./inflate_long.ts";
 import type { GitObject, GitObjects, ObjectType } from "./objects.ts";
 import { NumberSet, OidIndex } from "./oid_index.ts";
 import { Slabs } from "./slabs.ts";
-import type { StorePart } from "./store_part.ts";
 import { Turns } from "./turns.ts";
 
 const TYPES: readonly ObjectType[] = ["commit", "tree", "blob", "tag"];
@@ -43,6 +42,12 @@ export interface Deflated {
 export interface DeltaOf {
   readonly base: number;
   readonly delta: Uint8Array<ArrayBuffer>;
+}
+
+/** Objects of a store, by their numbers there. */
+export interface Chosen {
+  readonly store: ObjectStore;
+  readonly numbers: NumberSet;
 }
 
 interface Sized {
@@ -144,8 +149,7 @@ export class ObjectStore implements GitObjects {
   }
 
   /** Takes over objects that were checked to be a closure; out of another store as they lie there. */
-  async adopt(part: StorePart): Promise<void> {
-    const { store, numbers } = part;
+  async adopt({ store, numbers }: Chosen): Promise<void> {
     if (store === this) return;
     if (this.size === 0) return this.#moveIn(store, numbers);
     const turns = new Turns();

@@ -1,11 +1,11 @@
 /** Some of the objects of a store, named by their numbers: what a commit needs of a pack, without copies of it. */
 import type { Oid } from "../../../src/ports/git.ts";
-import type { ObjectStore } from "./object_store.ts";
+import type { Chosen, ObjectStore } from "./object_store.ts";
 import type { GitObject, GitObjects } from "./objects.ts";
 import type { NumberSet } from "./oid_index.ts";
 
 /** Valid as long as its store is neither swept nor moved into another. */
-export class StorePart implements GitObjects {
+export class StorePart implements GitObjects, Chosen {
   readonly store: ObjectStore;
   readonly numbers: NumberSet;
 
