@@ -2,7 +2,7 @@
 import type { Canary, MetricSpec, WebhookSpec, WebhookType } from "../core/canary.ts";
 import { digestOf } from "../core/digest.ts";
 import { judgeThreshold } from "../core/judge.ts";
-import { at, isJsonObject, type KubeObject, stringAt } from "../core/kube_object.ts";
+import { at, isJsonObject, type KubeObject, refOf, stringAt } from "../core/kube_object.ts";
 import {
   type Answers,
   type CheckResult,
@@ -108,11 +108,24 @@ async function differenceOf(
   { canary, release, live, dry }: Compared,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const difference = choose(tables, canary).workload.difference(canary, live, dry) ??
+  const difference = await templateDifference({ cluster, tables }, { canary, live, dry }, signal) ??
     await configDifference(cluster, { namespace: canary.id.namespace, release }, signal);
   if (difference === null) return null;
   const owners = [...tables.engines.values()].flatMap((engine) => ownersOf(cluster, engine, live));
   return `${difference}${likelyCause(owners, canary, release)}`;
+}
+
+/** Where they differ it is looked up who wrote that, which watch caches do not keep. */
+async function templateDifference(
+  { cluster, tables }: Pick<Askers, "cluster" | "tables">,
+  { canary, live, dry }: Omit<Compared, "release">,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { difference } = choose(tables, canary).workload;
+  const told = difference(canary, live, dry);
+  if (told === null) return null;
+  const owned = await cluster.live(refOf(live), signal);
+  return owned === undefined ? told : difference(canary, owned, dry) ?? told;
 }
 
 interface HookTurn {
