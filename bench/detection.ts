@@ -35,7 +35,7 @@ async function detectIn(manifests: number): Promise<readonly Row[]> {
     const cloneAt = performance.now();
     await runGit(dir, ["clone", "--quiet", "--bare", "--depth=1", url, "beside"]);
     const cloneMs = performance.now() - cloneAt;
-    const follower = startFollower(url);
+    const follower = await startFollower(url);
     const first = await follower.look();
     const memoryFirst = await memoryOf(follower.pid);
     const ours: number[] = [];
@@ -105,16 +105,12 @@ export interface Follower {
   stop(): Promise<void>;
 }
 
-/**
- * Starts following in a process of its own; each `look` is a poll.
- *
- * @param flags further ones of `deno run`
- */
-export function startFollower(url: string, flags: readonly string[] = []): Follower {
+/** Starts following in a process of its own, with the deployment's settings of the engine; each `look` is a poll. */
+export async function startFollower(url: string): Promise<Follower> {
   const script = new URL("detection_child.ts", import.meta.url).pathname;
   const may = ["--frozen", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...may, ...flags, script, url],
+    args: ["run", ...may, await deployedFlags(), script, url],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -145,4 +141,12 @@ async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncG
     rest = lines.pop() ?? "";
     yield* lines;
   }
+}
+
+/** What `deploy/base/deployment.yaml` gives the engine. */
+async function deployedFlags(): Promise<string> {
+  const text = await Deno.readTextFile(new URL("../deploy/base/deployment.yaml", import.meta.url));
+  const flags = /- (--v8-flags=\S+)/.exec(text)?.[1];
+  if (flags === undefined) throw new Error("deploy/base/deployment.yaml names no --v8-flags");
+  return flags;
 }

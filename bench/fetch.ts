@@ -142,7 +142,7 @@ async function nothingNew({ server, url, dir }: Repository): Promise<readonly Ro
  * memory settings of the deployment: without them the engine keeps garbage for as long as there is room.
  */
 async function aThousand({ server, url }: Repository): Promise<readonly Row[]> {
-  const follower = startFollower(url, [await deployedFlags()]);
+  const follower = await startFollower(url);
   const times: number[] = [];
   try {
     await follower.look();
@@ -167,12 +167,4 @@ async function aThousand({ server, url }: Repository): Promise<readonly Row[]> {
   } finally {
     await follower.stop();
   }
-}
-
-/** What `deploy/base/deployment.yaml` gives the engine. */
-async function deployedFlags(): Promise<string> {
-  const text = await Deno.readTextFile(new URL("../deploy/base/deployment.yaml", import.meta.url));
-  const flags = /- (--v8-flags=\S+)/.exec(text)?.[1];
-  if (flags === undefined) throw new Error("deploy/base/deployment.yaml names no --v8-flags");
-  return flags;
 }
