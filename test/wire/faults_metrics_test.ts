@@ -159,7 +159,7 @@ Deno.test("webhooks that hang: no yes, no verdict, and only their own canary wai
       await t.step("a judge that hangs: held, with what it was, and no revert", async () => {
         const view = await stage.of("judge").see(
           "held",
-          ({ phase, last }) => phase === "idle" && last?.outcome === "held",
+          ({ phase, last, waitsFor }) => phase === "idle" && last?.outcome === "held" && waitsFor !== null,
         );
         match(told(stage, "judge", "check-failed").join("\n"), /rollout failed: .*no answer within 5000 ms/);
         match(view.waitsFor ?? "", /^Held: .*serin retry/);

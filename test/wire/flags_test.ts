@@ -117,7 +117,7 @@ Deno.test("without the Git server's address in --allow-net the source says so, a
   });
 });
 
-Deno.test("without Prometheus' address in --allow-net a rollout is held, and says why", async () => {
+Deno.test("without Prometheus' address in --allow-net a rollout waits without traffic, and says why", async () => {
   const flags: CastOptions["flags"] = (given, { allowedHosts }) => {
     const host = allowedHosts.split(",")[1] ?? "";
     return narrowed(given, "--allow-net", (value) => value === host);
@@ -134,8 +134,7 @@ Deno.test("without Prometheus' address in --allow-net a rollout is held, and say
       });
     await sees("initialised", /"outcome":"initialised"/);
     await cast.clone.bump(MANIFEST, { from: ":6.0.0", to: ":6.0.1", message: "Bump podinfo to 6.0.1" });
-    await sees("it is held", /"outcome":"held"/);
-    match(view, /"waitsFor":"Held: .*the agent may not connect to it/);
+    await sees("it waits", /"waitsFor":"Waits for the metrics server before traffic .*the agent may not connect to it/);
     match(view, /"weight":0/);
   });
 });
