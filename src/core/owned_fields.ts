@@ -5,7 +5,16 @@
  * @see Kubernetes, field management: https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
  */
 import { digestOf } from "./digest.ts";
-import { at, isJsonObject, type Json, type JsonObject, type KubeObject, listAt, stringAt } from "./kube_object.ts";
+import {
+  at,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type KubeObject,
+  listAt,
+  objectAt,
+  stringAt,
+} from "./kube_object.ts";
 
 /**
  * The parts of an object's `spec`, labels and annotations that the managers own, with its name and its pods' selector,
@@ -21,9 +30,9 @@ export function ownedPart(live: KubeObject, isOwner: (manager: string) => boolea
   });
   if (sets.length === 0) return undefined;
   const fields = sets.reduce(union);
-  const spec = part(live.spec ?? {}, objectIn(fields, "f:spec"));
-  const labels = part(live.metadata.labels ?? {}, objectIn(fields, "f:metadata", "f:labels"));
-  const annotations = part(live.metadata.annotations ?? {}, objectIn(fields, "f:metadata", "f:annotations"));
+  const spec = part(live.spec ?? {}, objectAt(fields, "f:spec"));
+  const labels = texts(part(live.metadata.labels ?? {}, objectAt(fields, "f:metadata", "f:labels")));
+  const annotations = texts(part(live.metadata.annotations ?? {}, objectAt(fields, "f:metadata", "f:annotations")));
   const { apiVersion, kind, metadata: { name, namespace } } = live;
   const selector = at(live, "spec", "selector");
   return {
@@ -32,16 +41,11 @@ export function ownedPart(live: KubeObject, isOwner: (manager: string) => boolea
     metadata: {
       name,
       ...(namespace === undefined ? {} : { namespace }),
-      ...(texts(labels) === null ? {} : { labels: texts(labels) ?? {} }),
-      ...(texts(annotations) === null ? {} : { annotations: texts(annotations) ?? {} }),
+      ...(labels === null ? {} : { labels }),
+      ...(annotations === null ? {} : { annotations }),
     },
     spec: { ...(isJsonObject(spec) ? spec : {}), ...(selector === undefined ? {} : { selector }) },
   };
-}
-
-function objectIn(fields: JsonObject, ...steps: readonly string[]): JsonObject {
-  const found = at(fields, ...steps);
-  return isJsonObject(found) ? found : {};
 }
 
 function union(a: JsonObject, b: JsonObject): JsonObject {
@@ -61,7 +65,7 @@ function part(value: Json | undefined, fields: JsonObject): Json | undefined {
   const parts = steps.flatMap((step): readonly (readonly [string, Json])[] => {
     const name = step.startsWith("f:") ? step.slice(2) : "";
     const held = value[name];
-    const below = objectIn(fields, step);
+    const below = objectAt(fields, step);
     if (held === undefined) return [];
     const isWhole = Object.keys(below).length === 0;
     const found = isWhole ? held : part(held, below);
@@ -76,7 +80,7 @@ function partOfList(list: readonly Json[], fields: JsonObject, steps: readonly s
   const items = list.flatMap((item): readonly Json[] => {
     const step = steps.find((one) => isItem(item, one));
     if (step === undefined) return [];
-    const below = objectIn(fields, step);
+    const below = objectAt(fields, step);
     const isWhole = Object.keys(below).length === 0 || !isJsonObject(item);
     const found = isWhole ? item : part(item, below);
     return found === undefined ? [] : [found];

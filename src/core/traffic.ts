@@ -159,6 +159,13 @@ export function targetToZero(turn: Turn): readonly Action[] {
   return target.exists && target.replicas > 0 ? [{ type: "scale-target", replicas: 0 }] : [];
 }
 
+/** Keeps what the engine rendered for this rollout, and looks after a while whether it is kept. */
+export function capture(turn: RunTurn, lookMs: number): Step {
+  const { run: { release }, now } = turn;
+  const waitsFor = "Keeps what the engine rendered.";
+  return keep(turn, {}, [{ type: "capture", release }, wakeAt(now + lookMs)], { waitsFor });
+}
+
 /** What was kept of a release that an engine rendered goes once it is neither the lock nor on its way to be. */
 export function dropCaptured({ rendering }: Release): readonly Action[] {
   return rendering === undefined ? [] : [{ type: "prune-copies" }];

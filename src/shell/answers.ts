@@ -79,9 +79,9 @@ async function compare(askers: Askers, canary: Canary, release: Release, signal:
     const engine = engineOf(tables, canary, cluster.get(refs.targetRef), defaultEngine);
     return await compareRendered(cluster, { canary, workload, release, key, ref: refs.targetRef, engine }, signal);
   }
-  const secrets = askers.secretKey === null
+  const secrets = key === null
     ? new Map<string, { readonly object: KubeObject; readonly suffix: string }>()
-    : await secretCopies(cluster, { canary, release, key: askers.secretKey }, signal);
+    : await secretCopies(cluster, { canary, release, key }, signal);
   const parts = workload.primary(canary, release, secrets);
   const dry = await cluster.apply(parts.workload, { dryRun: true, force: true, signal });
   const live = cluster.get(refs.targetRef);

@@ -6,8 +6,7 @@ import type { Release } from "../core/release.ts";
 import { type SaidOfImages, saidOfImages } from "../ledger/places/said_of_images.ts";
 import type { FileText } from "../ledger/splice.ts";
 import type { Source } from "../ports/source.ts";
-import { placesOfRelease, type Rendered } from "./image_places.ts";
-import { isUnder } from "./roots.ts";
+import { placesOfRelease, type Rendered, treeBelow } from "./image_places.ts";
 
 interface Known {
   readonly revision: string;
@@ -40,9 +39,7 @@ export class BehindFence {
     const remembered = this.#known.get(key);
     const known = remembered?.revision === revision ? remembered : undefined;
     if (known?.commit === commit) return known.said;
-    const paths = (await snapshot.files()).map(({ path }) => path)
-      .filter((path) => roots.some((root) => isUnder(path, root)));
-    const found = await placesOfRelease(running, { paths, read: (path) => snapshot.read(path) }, signal);
+    const found = await placesOfRelease(running, await treeBelow(snapshot, roots), signal);
     const files = new Map<string, FileText>();
     for (const path of new Set(found.map(({ place }) => place.file))) {
       const content = await snapshot.read(path);

@@ -48,7 +48,7 @@ export class Captures {
     const secret = await this.#cluster.live(ref, signal);
     const encoded = stringAt(secret, "data", "primary");
     if (encoded === undefined) return null;
-    const text = new TextDecoder().decode(Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0)));
+    const text = new TextDecoder().decode(Uint8Array.fromBase64(encoded));
     return parsed(text) === null ? null : text;
   }
 
@@ -70,7 +70,7 @@ export class Captures {
     signal: AbortSignal,
   ): Promise<void> {
     const text = JSON.stringify(primary);
-    const encoded = btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+    const encoded = new TextEncoder().encode(text).toBase64();
     await cluster.apply({
       apiVersion: "v1",
       kind: "Secret",

@@ -134,9 +134,7 @@ export function clusterFacts(cluster: Cluster, tables: Tables, input: FactsInput
   const routeObjects = present(cluster, chosen.router.needs(canary));
   const routes = chosen.router.read(canary, routeObjects);
   const scaler = refs.scalerRef === null ? undefined : cluster.get(refs.scalerRef);
-  const manifest = [target, candidate?.target, state.lock?.release.target].find((one) =>
-    one?.spec?.["selector"] !== undefined
-  );
+  const manifest = withSelector(target, candidate?.target, state.lock?.release.target);
   const isRendered = candidate?.rendering !== undefined;
   const apex = manifest === undefined ? "absent" : apexOf(cluster, refs, tables.selector(manifest));
   return {
@@ -210,6 +208,11 @@ function rendered(engine: EngineAdapter, owners: readonly KubeObject[]): Cluster
   return engine.isAsked(owners)
     ? { type: "pending", message: "It is asked to look at the tip, and has not done so yet." }
     : { type: "applied", message: "The engine rendered it." };
+}
+
+/** The first that says how its pods are told: of what an engine rendered, a lock from Git does not. */
+export function withSelector(...known: readonly (KubeObject | undefined)[]): KubeObject | undefined {
+  return known.find((one) => one?.spec?.["selector"] !== undefined);
 }
 
 /** The live objects by which an engine owns a target. */

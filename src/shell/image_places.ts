@@ -8,7 +8,9 @@ import { carriersOf, findPlaces } from "../ledger/places/mod.ts";
 import type { ImagePlace } from "../ledger/places/place.ts";
 import type { Carrier } from "../ledger/places/restore_places.ts";
 import type { FileText } from "../ledger/splice.ts";
+import type { Snapshot } from "../ports/git.ts";
 import { isManifestPath } from "../spec/parse_file.ts";
+import { isUnder } from "./roots.ts";
 
 /** A canary, and a release of it that an engine rendered. */
 export type Rendered = Pick<CanaryEntry, "canary" | "release">;
@@ -17,6 +19,15 @@ export type Rendered = Pick<CanaryEntry, "canary" | "release">;
 export interface PlacesTree {
   readonly paths: readonly string[];
   readonly read: (path: string) => Promise<Uint8Array<ArrayBuffer> | undefined>;
+}
+
+/** What lies below some folders of a commit. */
+export async function treeBelow(snapshot: Snapshot, roots: readonly string[]): Promise<PlacesTree> {
+  const paths = (await snapshot.files()).map(({ path }) => path);
+  return {
+    paths: paths.filter((path) => roots.some((root) => isUnder(path, root))),
+    read: (path) => snapshot.read(path),
+  };
 }
 
 export interface FoundPlace {

@@ -11,8 +11,7 @@ import type { ImagePlace } from "../ledger/places/place.ts";
 import type { CanaryEntry, ReleaseRenderer } from "../ledger/places/release_renderer.ts";
 import type { Carrier } from "../ledger/places/restore_places.ts";
 import type { Snapshot } from "../ports/git.ts";
-import { placesOfRelease } from "./image_places.ts";
-import { isUnder } from "./roots.ts";
+import { placesOfRelease, treeBelow } from "./image_places.ts";
 
 export interface LiveReleaseOptions {
   /** The agent's cluster, by name. */
@@ -38,9 +37,7 @@ async function carriers(
   { roots, cluster }: LiveReleaseOptions,
   signal: AbortSignal | undefined,
 ): Promise<readonly Carrier[]> {
-  const listed = (await snapshot.files()).map(({ path }) => path);
-  const paths = listed.filter((path) => roots.some((root) => isUnder(path, root)));
-  const found = await placesOfRelease(entry, { paths, read: (path) => snapshot.read(path) }, signal);
+  const found = await placesOfRelease(entry, await treeBelow(snapshot, roots), signal);
   const locks = await otherLocks(entry, snapshot, cluster);
   return found.map(({ place, as, isOwn, containers }) => ({
     place,

@@ -25,7 +25,7 @@ import type { EngineAdapter } from "../ports/engine.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { RouteWrite } from "../ports/router.ts";
 import { copiesOf, type Copying, makeCopies, pruneCopies } from "./copies.ts";
-import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf } from "./facts.ts";
+import { choose, type Chosen, engineOf, ownersOf, present, type Refs, refsOf, withSelector } from "./facts.ts";
 import { fenceConfigs, fencesConfigs, type Fencing, unfenceConfigs, versionOf } from "./fence.ts";
 import { takeMarksOff } from "./marks.ts";
 import { protectLive } from "./protect.ts";
@@ -222,9 +222,8 @@ async function floorPrimary(work: Work, floor: number | null): Promise<void> {
 
 async function applyServices(work: Work, apex: "primary" | "target"): Promise<void> {
   const { cluster, tables } = work.does;
-  const known = [cluster.get(work.refs.targetRef), work.state.run?.release.target, work.state.lock?.release.target];
-  // Of what an engine rendered, a lock from Git does not say how its pods are told.
-  const manifest = known.find((one) => one?.spec?.["selector"] !== undefined);
+  const { run, lock } = work.state;
+  const manifest = withSelector(cluster.get(work.refs.targetRef), run?.release.target, lock?.release.target);
   if (manifest === undefined) return;
   const live = present(cluster, work.refs.services);
   for (const service of tables.services(work.canary, { apexSelects: apex, target: manifest, live })) {

@@ -10,6 +10,7 @@ import { decisionId, makeDecision, makeLock, remember, withoutSecrets } from "..
 import { followLeftMs, runsLock } from "../readiness.ts";
 import { lastOf, newRun } from "../runs.ts";
 import {
+  capture,
   leadOver,
   protectActions,
   routeActions,
@@ -162,8 +163,7 @@ function compare(turn: RunTurn): Step {
     return { ...waiting, state: { ...waiting.state, run: { ...run, nextCheckAt: at } } };
   }
   if (!seen.cluster.captured && answer.difference === null) {
-    const capture: Action = { type: "capture", release: run.release };
-    return keep(turn, {}, [capture, wakeAt(now + CAPTURE_LOOK_MS)], { waitsFor: "Keeps what the engine rendered." });
+    return capture(turn, CAPTURE_LOOK_MS);
   }
   const id = decisionId(run.id, "initialise");
   const lock = makeLock(turn, run.release, answer, id);

@@ -9,7 +9,15 @@ import { canaryUp } from "../readiness.ts";
 import type { Release } from "../release.ts";
 import { rollBack } from "../runs.ts";
 import type { Stage } from "../state.ts";
-import { fenceActions, repairActions, routeActions, routesObserved, steadyRoutes, unfenceActions } from "../traffic.ts";
+import {
+  capture,
+  fenceActions,
+  repairActions,
+  routeActions,
+  routesObserved,
+  steadyRoutes,
+  unfenceActions,
+} from "../traffic.ts";
 import { advance, announce, enter, keep, type RunTurn, type Step, waitAndTell, wakeAt } from "../turn.ts";
 import { toPushing } from "./pushing.ts";
 import { announcement } from "./words.ts";
@@ -145,10 +153,7 @@ function fence(turn: RunTurn): Step {
   const unfenced = fenceActions(turn);
   if (unfenced.length > 0) return keep(turn, {}, [...unfenced, ...sideEffects(turn)]);
   // Behind the fence: what is kept is what is analysed.
-  if (!seen.cluster.captured) {
-    const capture: Action = { type: "capture", release: run.release };
-    return keep(turn, {}, [capture, wakeAt(now + ENGINE_LOOK_MS)], { waitsFor: "Keeps what the engine rendered." });
-  }
+  if (!seen.cluster.captured) return capture(turn, ENGINE_LOOK_MS);
   if (run.canary.skipAnalysis) return toPushing(turn, "The analysis is skipped.");
   const clearAt = state.lastTrafficAt === null ? 0 : state.lastTrafficAt + longestWindowMs(run.canary.analysis);
   if (now < clearAt) {
